@@ -1,0 +1,3 @@
+"""spritebuild: make for sprites. The engine: graphs, keys, files and locks; no pixels and no torch."""
+
+__version__ = "0.1.0"

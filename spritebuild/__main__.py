@@ -1,0 +1,5 @@
+"""`python -m spritebuild`."""
+
+from spritebuild.cli import main
+
+main()

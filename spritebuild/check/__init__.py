@@ -1,0 +1,1 @@
+"""Comparisons of an asset with what was agreed about it."""

@@ -1,0 +1,112 @@
+"""The command line: parse, call, print, exit code. Commands are loaded when they are named."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from spritebuild import __version__
+from spritebuild.errors import Interrupted, SpritebuildError
+
+COMMANDS = {
+    "init": ("start", "Write a small working spritefile."),
+    "build": ("build", "Build what is stale, and install it."),
+    "plan": ("inspect", "Say what a build would do, and why."),
+    "why": ("inspect", "Say how a target is made, and why it would be made again."),
+    "graph": ("inspect", "Print the graph of actions."),
+    "lock": ("weights", "Pin models and LoRAs."),
+    "fetch": ("weights", "Bring pinned models and LoRAs here, and verify them."),
+    "gc": ("care", "Remove from the store what nothing needs."),
+    "clean": ("care", "Remove the installed assets."),
+    "doctor": ("care", "Examine the device, the versions, the store and the determinism of models."),
+    "schema": ("start", "Print the JSON schema of the spritefile, for editors."),
+}
+
+
+class Commands(click.Group):
+    """A group whose help needs none of its commands loaded."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"spritebuild.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+class Terminated(Interrupted):
+    """SIGTERM: as Ctrl-C, with the exit code that supervisors expect."""
+
+    exit_code = 143
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spritebuild")
+def cli() -> None:
+    """make for sprites: declare sprites in spritefile.toml, build what is stale, commit the lock."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; every error ends as text on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        cli.main(arguments, prog_name="spritebuild", standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = report(Interrupted("interrupted; everything finished so far is stored"), arguments)
+    except SpritebuildError as error:
+        code = report(error, arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: nothing is left to say to it
+        code = 0
+    sys.exit(code)
+
+
+def report(error: SpritebuildError, arguments: Sequence[str] = ()) -> int:
+    """Print an error where the user looks for it; returns its exit code."""
+    if "--json" in arguments:
+        from spritebuild.cli.progress import emit
+
+        emit(event="error", message=error.message, where=error.where, facts=dict(error.facts), hint=error.hint)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True, color=_color())
+    for note in getattr(error, "__notes__", ()):
+        click.echo(note, err=True)
+    return error.exit_code
+
+
+def _color() -> bool | None:
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _terminate(signum: int, frame: Any) -> NoReturn:
+    raise Terminated("terminated; everything finished so far is stored")

@@ -1,0 +1,385 @@
+"""What a spritefile may say: its tables and keys as frozen models; knows no file and no other declaration."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+VERSION = 1
+MOST_COMBINATIONS = 10_000
+PALETTE_FILES = (".hex", ".gpl", ".pal", ".png")
+RESERVED_AXES = ("prompt", "name", "seed")
+
+
+def _color(text: str) -> str:
+    digits = text[1:].lower()
+    return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
+
+
+def _axis(name: str) -> str:
+    if name in RESERVED_AXES:
+        raise ValueError(f'an axis may not be named "{name}"')
+    return name
+
+
+def _axis_value(value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("an axis holds text and whole numbers only")
+    return value
+
+
+def _axis_values(values: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if len({str(value) for value in values}) < len(values):
+        raise ValueError("an axis holds every value once")
+    return values
+
+
+def _matrix(axes: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
+    count = math.prod(len(values) for values in axes.values())
+    if count > MOST_COMBINATIONS:
+        raise ValueError(f"matrix makes {count:,} combinations, more than {MOST_COMBINATIONS:,}")
+    return axes
+
+
+def _finish_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    said = [key for key in ("op", "stage") if key in entry]
+    if len(said) != 1:
+        raise ValueError("a finish entry needs one of op and stage" + (", not both" if said else ""))
+    if not isinstance(entry[said[0]], str):
+        raise ValueError(f"{said[0]} must be text")
+    return entry
+
+
+def _lora_use(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict | LoraUse):
+        raise ValueError("a lora is a name, or a table of name and weight")
+    return value
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("size must be [width, height]")
+    return value
+
+
+def _palette_file(path: str) -> str:
+    if not path.lower().endswith(PALETTE_FILES):
+        raise ValueError(f"a palette file ends in {', '.join(PALETTE_FILES)}")
+    return path
+
+
+def _lora_file(path: str) -> str:
+    if not path.lower().endswith(".safetensors"):
+        raise ValueError("a lora is a .safetensors file; other formats can run code and are refused")
+    return path
+
+
+def _specifier(text: str) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise ValueError('requires must be a version specifier such as ">=0.1"') from None
+    return text
+
+
+def _whole(value: Any) -> Any:
+    # A Literal takes true for 1 and 4.0 for 4.
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("batch must be one of 1, 2, 4, 8")
+    return value
+
+
+def _version(value: int) -> int:
+    if value != VERSION:
+        raise ValueError(f"version must be {VERSION}, the only one that this spritebuild reads")
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100), AfterValidator(_axis)]
+AxisValue = Annotated[str | int, PlainValidator(_axis_value, json_schema_input_type=str | int)]
+AxisValues = Annotated[tuple[AxisValue, ...], Strict(False), Field(min_length=1), AfterValidator(_axis_values)]
+Matrix = Annotated[dict[AxisName, AxisValues], AfterValidator(_matrix)]
+RelativePath = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Texts = Annotated[tuple[str, ...], Strict(False)]
+Size = Annotated[tuple[Count, Count], Strict(False), BeforeValidator(_size, json_schema_input_type=tuple[Count, Count])]
+Color = Annotated[str, Field(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$"), AfterValidator(_color)]
+FinishEntry = Annotated[
+    dict[str, Any],
+    AfterValidator(_finish_entry),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "op": {"type": "string", "title": "Op", "description": "A built-in operation on the picture."},
+                "stage": {"type": "string", "title": "Stage", "description": "The kind of a stage of your own."},
+            },
+            "oneOf": [{"required": ["op"]}, {"required": ["stage"]}],
+            "additionalProperties": True,
+        }
+    ),
+]
+
+
+class Table(BaseModel):
+    """A table of the spritefile: types are not coerced, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _one_of(*keys: str, licence: bool = False) -> ConfigDict:
+    def extend(schema: dict[str, Any]) -> None:
+        schema["oneOf"] = [{"required": [key]} for key in keys]
+        if licence:
+            schema["properties"]["license"] = {**schema["properties"]["licence"], "title": "License"}
+
+    return ConfigDict(json_schema_extra=extend)
+
+
+class _Source(Table):
+    """A table that says where its content comes from, in exactly one way."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> _Source:
+        ways = [key for key in ("builtin", "path", "dvc", "colors", "file") if key in type(self).model_fields]
+        said = [key for key in ways if getattr(self, key) is not None]
+        if len(said) != 1:
+            raise ValueError(f"needs one of {', '.join(ways)}" + (f", not {' and '.join(said)}" if said else ""))
+        return self
+
+
+class Project(Table):
+    """The project as a whole."""
+
+    name: str = Field(min_length=1, max_length=200, description="The name of the game or the art set.")
+    assets: RelativePath = Field("assets", description="The folder that finished pictures are installed in.")
+    seed: Seed = Field(0, description="The seed that every sprite's own seed is derived from.")
+    stages: RelativePath | None = Field(None, description="The folder of your own stages.")
+    requires: Annotated[str, AfterValidator(_specifier)] | None = Field(
+        None, description='The versions of spritebuild that may build this project, such as ">=0.1,<0.3".'
+    )
+
+
+class Dvc(Table):
+    """A file or folder that DVC tracks in a Git repository."""
+
+    repo: str = Field(min_length=1, description="The Git repository: a URL or a path.")
+    path: str = Field(min_length=1, description="The tracked file or folder in that repository.")
+    rev: str | None = Field(None, min_length=1, description="The branch, tag or commit; the default branch if unsaid.")
+
+
+class Model(_Source):
+    """The weights of an image model."""
+
+    model_config = _one_of("builtin", "path", "dvc", licence=True)
+
+    builtin: str | None = Field(None, description="The name of a model that comes with spritebuild.")
+    path: RelativePath | None = Field(None, description="A folder of weights in the project.")
+    dvc: Dvc | None = Field(None, description="A folder of weights that DVC fetches.")
+    licence: str | None = Field(
+        None,
+        validation_alias=AliasChoices("licence", "license"),
+        description="The licence of the weights, as an SPDX identifier or in words.",
+    )
+    triggers: Texts = Field((), description="Words that wake what the model was trained for.")
+    dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The number format of the weights.")
+    batch: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole, json_schema_input_type=Literal[1, 2, 4, 8])] = Field(
+        4, description="How many pictures are made at a time. Part of what the bytes depend on."
+    )
+
+
+class Lora(_Source):
+    """A small set of weights that changes a model's style."""
+
+    model_config = _one_of("path", "dvc", licence=True)
+
+    path: Annotated[RelativePath, AfterValidator(_lora_file)] | None = Field(
+        None, description="A .safetensors file in the project."
+    )
+    dvc: Dvc | None = Field(None, description="A .safetensors file that DVC fetches.")
+    licence: str | None = Field(
+        None,
+        validation_alias=AliasChoices("licence", "license"),
+        description="The licence of the weights, as an SPDX identifier or in words.",
+    )
+    triggers: Texts = Field((), description="Words that wake what the lora was trained for.")
+
+
+class Palette(_Source):
+    """The colors that a picture may have."""
+
+    model_config = _one_of("colors", "file")
+
+    colors: Annotated[tuple[Color, ...], Strict(False), Field(min_length=1, max_length=256)] | None = Field(
+        None, description='The colors, as "#rgb" or "#rrggbb".'
+    )
+    file: Annotated[RelativePath, AfterValidator(_palette_file)] | None = Field(
+        None, description="A .hex, .gpl, .pal or .png file in the project."
+    )
+
+
+class LoraUse(Table):
+    """A lora at a weight."""
+
+    name: str = Field(description="The name of a declared lora.")
+    weight: Number = Field(1.0, description="How strongly the lora acts; 1.0 is as it was trained.")
+
+
+LoraUses = Annotated[
+    tuple[Annotated[LoraUse, BeforeValidator(_lora_use, json_schema_input_type=LoraUse | str)], ...], Strict(False)
+]
+
+
+class Look(Table):
+    """How a picture is made and finished; what is None is not said here."""
+
+    model: str | None = Field(None, description="The name of a declared model.")
+    negative: str | None = Field(None, description="What the picture should not show.")
+    scheduler: str | None = Field(None, description="The sampler of the diffusion model.")
+    steps: Count | None = Field(None, description="The number of denoising steps.")
+    guidance: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="How closely the picture follows the prompt (classifier-free guidance scale)."
+    )
+    size: Size | None = Field(None, description="The width and height in pixels of the picture before it is finished.")
+    loras: LoraUses | None = Field(None, description="The loras in use: names, or tables of name and weight.")
+    finish: Annotated[tuple[FinishEntry, ...], Strict(False)] | None = Field(
+        None, description="What is done with the picture, in this order."
+    )
+    stage: str | None = Field(None, description='The kind of the stage that makes the picture; "generate" if unsaid.')
+    params: dict[str, Any] | None = Field(None, description="Params for a stage of your own.")
+
+
+class Style(Look):
+    """A look that sprites share."""
+
+    extends: str | None = Field(None, description="The style that this one takes every unsaid key from.")
+    prompt: str | None = Field(None, description="The prompt around a sprite's own, which stands for {prompt}.")
+
+
+class Sprite(Look):
+    """A picture, or one for every seed and every combination of its matrix."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["seed", "seeds"]}})
+
+    style: str | None = Field(None, description="The style; keys said here win over it.")
+    prompt: str | None = Field(None, description="What the picture shows.")
+    seed: Seed | None = Field(None, description="The seed of the noise; derived from the project's if unsaid.")
+    seeds: Annotated[tuple[Seed, ...], Strict(False), Field(min_length=1)] | None = Field(
+        None, description="One picture for each of these seeds."
+    )
+    matrix: Matrix | None = Field(None, description="One picture for every combination of these axes' values.")
+    name: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description='The name of each picture, such as "{name}-{color}".'
+    )
+    category: RelativePath | None = Field(None, description="The folder below the assets folder.")
+
+    # A field's validator runs only where the field is said: a model's would cost every one of 10,000 sprites.
+    @field_validator("seeds")
+    @classmethod
+    def _seed_or_seeds(cls, seeds: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if info.data.get("seed") is not None:
+            raise ValueError("say seed or seeds, not both")
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("seeds holds every seed once")
+        return seeds
+
+
+class Sheet(Table):
+    """Sprites packed into one picture with a table of their places."""
+
+    sprites: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = Field(
+        description="The names of the sprites; * and ? stand for any text and any character."
+    )
+    columns: Count | None = Field(None, description="Pictures in a row; as square as possible if unsaid.")
+    spacing: Pixels = Field(0, description="Pixels between two pictures.")
+    margin: Pixels = Field(0, description="Pixels around the sheet.")
+    format: Literal["hash", "array"] = Field(
+        "hash", description="The form of the JSON file: frames by name, or a list."
+    )
+    category: RelativePath | None = Field(None, description="The folder below the assets folder.")
+
+
+class Tables(Table):
+    """What an included file may hold."""
+
+    model_config = ConfigDict(title="included spritefile")
+
+    models: dict[Name, Model] = Field({}, description="Image models by name.")
+    loras: dict[Name, Lora] = Field({}, description="Loras by name.")
+    palettes: dict[Name, Palette] = Field({}, description="Palettes by name.")
+    styles: dict[Name, Style] = Field({}, description="Styles by name.")
+    sprites: dict[Name, Sprite] = Field({}, description="Sprites by name.")
+    sheets: dict[Name, Sheet] = Field({}, description="Sheets by name.")
+
+
+class Document(Tables):
+    """What a spritefile may hold."""
+
+    # That [project] is there is checked apart, so that all other faults are found without it.
+    model_config = ConfigDict(title="spritefile.toml", json_schema_extra={"required": ["project"]})
+
+    version: Annotated[int, AfterValidator(_version), WithJsonSchema({"const": VERSION, "type": "integer"})] = Field(
+        VERSION, description="The version of the spritefile format."
+    )
+    include: Texts = Field((), description="Globs of further files, relative to this one.")
+    project: Project | None = Field(None, description="The project as a whole.")
+
+
+DECLARED: dict[str, type[Table]] = {
+    "models": Model,
+    "loras": Lora,
+    "palettes": Palette,
+    "styles": Style,
+    "sprites": Sprite,
+    "sheets": Sheet,
+}
+
+
+class _TomlSchema(GenerateJsonSchema):
+    """A schema for editors: every key has a title, names outside their pattern are wrong, and TOML has no null."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return True
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        generated = super().dict_schema(schema)
+        return {**generated, "additionalProperties": False} if "patternProperties" in generated else generated
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of spritefile.toml, for editors."""
+    schema = Document.model_json_schema(schema_generator=_TomlSchema)
+    return {"$schema": _TomlSchema.schema_dialect, **schema}

@@ -1,0 +1,77 @@
+"""Digests of bytes and canonical values; knows no file's meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import Any
+
+CHUNK = 1 << 20
+
+
+def canonical(value: Any) -> bytes:
+    """The one encoding of a JSON value: sorted keys, no spaces, UTF-8, shortest floats. NaN and infinity are errors."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8")
+
+
+def of_bytes(data: bytes) -> str:
+    """sha256 of bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def of_value(value: Any) -> str:
+    """sha256 of a JSON value in its canonical encoding."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def of_file(path: str | os.PathLike[str]) -> str:
+    """sha256 of a file's bytes, read in pieces of 1 MiB."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return of_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def of_descriptor(descriptor: int) -> str:
+    """sha256 of what is left to read of an open file."""
+    digest = hashlib.sha256()
+    while piece := os.read(descriptor, CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+Signature = tuple[int, int, int, int, int]
+
+
+def signature(stat: os.stat_result) -> Signature:
+    """What tells, by inequality, that a file may have changed: device, inode, size, mtime and ctime in ns."""
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+class Files:
+    """Digests of files, hashed again only when their signature changed since they were last hashed.
+
+    A file that was written in the last moments is hashed every time: its next change might leave no mark in the clock.
+    """
+
+    RACY = 50_000_000  # ns; well above the tick of any file system's clock
+
+    def __init__(self, known: dict[str, tuple[Signature, str]]) -> None:
+        self.known = known
+        self.fresh: dict[str, tuple[Signature, str]] = {}
+
+    def of(self, path: str | os.PathLike[str]) -> str:
+        """sha256 of a file; raises OSError where it cannot be read."""
+        name = os.path.abspath(path)
+        now = signature(os.stat(name))
+        seen = self.known.get(name)
+        if seen is not None and seen[0] == now:
+            return seen[1]
+        found = of_file(name)
+        if max(now[3], now[4]) < time.time_ns() - self.RACY:
+            self.known[name] = self.fresh[name] = (now, found)
+        return found

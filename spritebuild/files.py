@@ -1,0 +1,102 @@
+"""Files written whole or not at all, and errors of the machine in plain words; knows no file's meaning."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from spritebuild.errors import MachineError, SpritebuildError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: int = 0o644) -> None:
+    """Put `data` under `path`: temp file, fsync, rename, fsync of the folder.
+
+    The temp file lies in `scratch` where that is on the same file system, so that a kill leaves nothing beside `path`.
+    """
+    temporary = temporary_for(path, scratch)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_folder(path.parent)
+
+
+def temporary_for(path: Path, scratch: Path | None = None) -> str:
+    """A free name from which a rename to `path` is atomic; makes the folders it needs."""
+    os.makedirs(path.parent, exist_ok=True)
+    if scratch is not None:
+        os.makedirs(scratch, exist_ok=True)
+        if os.stat(scratch).st_dev == os.stat(path.parent).st_dev:
+            return f"{scratch}/{path.name}.{secrets.token_hex(4)}.tmp"
+    return f"{path.parent}/.{path.name}.{secrets.token_hex(4)}.tmp"
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def machine_errors() -> Iterator[None]:
+    """Turn what the operating system refuses into a MachineError that names the file and the remedy."""
+    try:
+        yield
+    except SpritebuildError:
+        raise
+    except OSError as error:
+        raise of_os_error(error) from error
+    except sqlite3.Error as error:
+        raise of_sqlite_error(error) from error
+
+
+def of_os_error(error: OSError) -> MachineError:
+    """The MachineError for an OSError."""
+    where = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else None
+    if error.errno in FULL:
+        return _full(where)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineError(f"{error.strerror}", where=where, hint="check who owns the project folder and its store")
+    return MachineError(f"{error.strerror or error}", where=where, hint="nothing is lost: build again")
+
+
+def of_sqlite_error(error: sqlite3.Error) -> MachineError:
+    """The MachineError for a failure of the trace database."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code == "SQLITE_FULL":
+        return _full(".spritebuild/traces.db")
+    if code in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+        return MachineError(
+            "the trace database is damaged",
+            where=".spritebuild/traces.db",
+            hint="`spritebuild doctor --repair` makes a new one; the blobs and the lock are untouched",
+        )
+    return MachineError(str(error), where=".spritebuild/traces.db", hint="nothing is lost: build again")
+
+
+def _full(where: str | None) -> MachineError:
+    return MachineError(
+        "no space left on the disk; everything finished so far is stored",
+        where=where,
+        hint="make room (`spritebuild gc`), then build again",
+    )

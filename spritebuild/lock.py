@@ -1,0 +1,134 @@
+"""The committed record of every asset, `lockfiles/sprites.lock`; knows no store and no graph.
+
+One JSON object a line, sorted by path, so that git merges and diffs it asset by asset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from spritebuild import digest
+from spritebuild.errors import LockError
+from spritebuild.files import write_atomic
+
+PATH = "lockfiles/sprites.lock"
+PLATFORMS = "lockfiles/toolchain.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is agreed about one asset.
+
+    `recipe` is the declaration that made it and `digest` its bytes (sha256). `approved` is the digest that somebody
+    approved, or empty. `platform` is the class of machine that made the bytes (empty: no part of them depends on
+    one), `looks` the perceptual fingerprint by which bytes of another class are judged (empty: not a picture).
+    """
+
+    path: str
+    recipe: str
+    digest: str
+    approved: str = ""
+    platform: str = ""
+    looks: Mapping[str, Any] = field(default_factory=dict)
+
+
+Lock = Mapping[str, Entry]
+
+
+def read(root: Path) -> dict[str, Entry]:
+    """The lock of a project, by asset path; empty when there is none. Raises LockError on a damaged line."""
+    try:
+        text = (root / PATH).read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise LockError("is not UTF-8 text", where=PATH, hint=f"git checkout {PATH}") from error
+    lines = text.splitlines()
+    try:
+        rows = json.loads("[" + ",".join(lines) + "]")
+        entries = [Entry(**row) for row in rows]
+    except (ValueError, TypeError):
+        entries = [_entry(line, number) for number, line in enumerate(lines, 1)]
+    found = {entry.path: entry for entry in entries}
+    if len(found) != len(entries):
+        twice = next(entry.path for n, entry in enumerate(entries) if entry.path in {e.path for e in entries[:n]})
+        raise LockError(f"{twice} is there twice", where=PATH, hint="keep one of the two lines, or `spritebuild lock`")
+    return found
+
+
+def _entry(line: str, number: int) -> Entry:
+    conflict = line.startswith(("<<<<<<<", "=======", ">>>>>>>"))
+    try:
+        return Entry(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise LockError(
+            "an unresolved merge conflict" if conflict else f"not an entry: {line[:80]}",
+            where=f"{PATH}:{number}",
+            hint="keep either side of each line, then `spritebuild build`"
+            if conflict
+            else f"restore it with `git checkout {PATH}`",
+        ) from error
+
+
+def text(entries: Iterable[Entry]) -> str:
+    """The lock's text: one canonical line an entry, sorted by path; fields that say nothing are left out."""
+    rows = sorted(entries, key=lambda entry: entry.path)
+    return "".join(digest.canonical({k: v for k, v in asdict(row).items() if v}).decode() + "\n" for row in rows)
+
+
+def write(root: Path, entries: Iterable[Entry], *, scratch: Path | None = None) -> bool:
+    """Write the lock by atomic rename, if it changes at all; says whether it did."""
+    new = text(entries).encode()
+    path = root / PATH
+    try:
+        if path.read_bytes() == new:
+            return False
+    except FileNotFoundError:
+        if not new:
+            return False
+    write_atomic(path, new, scratch=scratch)
+    return True
+
+
+def renewed(old: Entry | None, new: Entry) -> Entry:
+    """The entry after a build: new bytes keep the former approval beside them, which then no longer covers them."""
+    return replace(new, approved=old.approved) if old else new
+
+
+# The classes of machine that made the locked bytes
+
+
+def read_platforms(root: Path) -> dict[str, Mapping[str, str]]:
+    """What each class of machine was (device, versions), by the short name that entries give it."""
+    found: dict[str, Mapping[str, str]] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for number, line in enumerate((root / PLATFORMS).read_text("utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                found[row.pop("platform")] = row
+            except (ValueError, KeyError, AttributeError) as error:
+                hint = f"restore it with `git checkout {PLATFORMS}`"
+                raise LockError("not a platform", where=f"{PLATFORMS}:{number}", hint=hint) from error
+    return found
+
+
+def write_platforms(
+    root: Path, new: Mapping[str, Mapping[str, str]], entries: Iterable[Entry], scratch: Path | None = None
+) -> None:
+    """Write the platforms that entries name, if that changes anything."""
+    old = read_platforms(root)
+    used = {entry.platform for entry in entries if entry.platform}
+    rows = {name: platform for name, platform in {**old, **new}.items() if name in used}
+    if rows != old:
+        lines = [digest.canonical({**rows[name], "platform": name}).decode() + "\n" for name in sorted(rows)]
+        write_atomic(root / PLATFORMS, "".join(lines).encode(), scratch=scratch)
+
+
+def files(root: Path) -> list[str]:
+    """The lock's files that there are, relative to the project."""
+    return [path for path in (PATH, PLATFORMS) if (root / path).exists()]

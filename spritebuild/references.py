@@ -1,0 +1,181 @@
+"""What the declarations of a spritefile say of each other and of the files beside it; reads no TOML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from spritebuild import __version__
+from spritebuild.declarations import Look, Project, Tables
+from spritebuild.mistakes import Mistake, alternatives, say
+
+PATH_HINT = "paths are relative to the folder of the spritefile and stay in it"
+NOT_FOR_ASSETS = (".spritebuild", ".git")
+
+Keys = tuple[str | int, ...]
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The resolved path; raises ValueError if it is absolute, has a drive or "..", or leaves root through a symlink."""
+    check_relative(relative)
+    top = root.resolve()
+    try:
+        path = (top / relative).resolve()
+    except (OSError, RuntimeError):  # a name too long; a loop of symlinks
+        raise ValueError("cannot be resolved") from None
+    if not path.is_relative_to(top):
+        raise ValueError("leaves the project through a symlink")
+    return path
+
+
+def check_relative(relative: str) -> None:
+    """Raises ValueError for a path, or glob, that does not stay below where it starts, on any platform."""
+    path = PureWindowsPath(relative)  # knows drives, and both kinds of slashes
+    if path.drive or path.root:
+        raise ValueError("is absolute")
+    if ".." in path.parts:
+        raise ValueError('contains ".."')
+    if "\0" in relative:
+        raise ValueError("contains a null character")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Declarations of which each is well-formed; `names` are all that were declared, also those that are not."""
+
+    root: Path
+    spritefile: Path
+    project: Project | None
+    tables: Tables
+    names: Mapping[str, Mapping[str, object]]
+
+
+def check(draft: Draft) -> Iterator[Mistake]:
+    """Every name that is not declared, every cycle, every path that is missing or leaves the project."""
+    if draft.project is not None:
+        yield from _project(draft, draft.project)
+    yield from _sources(draft)
+    yield from _categories(draft)
+    for name, style in draft.tables.styles.items():
+        yield from _look(draft, ("styles", name), style)
+        if style.extends is not None:
+            yield from _known(draft, ("styles", name, "extends"), style.extends, "styles")
+    for name, sprite in draft.tables.sprites.items():
+        if sprite.style is not None:
+            yield from _known(draft, ("sprites", name, "style"), sprite.style, "styles")
+        yield from _look(draft, ("sprites", name), sprite)
+    yield from _cycles(draft)
+
+
+def _known(draft: Draft, path: Keys, name: str, table: str) -> Iterator[Mistake]:
+    declared = draft.names[table]
+    if name not in declared:
+        hint = alternatives(name, declared, table) or f"declare [{table}.NAME]"
+        yield Mistake(path, f"unknown {table[:-1]} {say(name)}", hint, key=False)
+
+
+def _look(draft: Draft, path: Keys, look: Look) -> Iterator[Mistake]:
+    if look.model is not None:
+        yield from _known(draft, (*path, "model"), look.model, "models")
+    for index, use in enumerate(look.loras or ()):
+        yield from _known(draft, (*path, "loras", index, "name"), use.name, "loras")
+    for index, entry in enumerate(look.finish or ()):
+        palette = entry.get("palette")
+        if "op" in entry and isinstance(palette, str):
+            yield from _known(draft, (*path, "finish", index, "palette"), palette, "palettes")
+
+
+def _cycles(draft: Draft) -> Iterator[Mistake]:
+    styles = draft.tables.styles
+    done: set[str] = set()
+    for start in styles:
+        chain: dict[str, None] = {}
+        name: str | None = start
+        while name is not None and name in styles and name not in done:
+            if name in chain:
+                cycle = list(chain)[list(chain).index(name) :]
+                message = f"styles extend each other: {' -> '.join([*cycle, name])}"
+                yield Mistake(("styles", name, "extends"), message, "take one extends out", key=False)
+                break
+            chain[name] = None
+            name = styles[name].extends
+        done.update(chain)
+
+
+def _project(draft: Draft, project: Project) -> Iterator[Mistake]:
+    yield from _assets(draft, project.assets)
+    if project.stages is not None:
+        yield from _present(draft, ("project", "stages"), project.stages, folder=True)
+    if project.requires is not None:
+        from packaging.specifiers import SpecifierSet
+
+        if not SpecifierSet(project.requires).contains(__version__, prereleases=True):
+            message = f"this project requires spritebuild {project.requires}, this is {__version__}"
+            hint = f'install it: pip install "spritebuild{project.requires}"'
+            yield Mistake(("project", "requires"), message, hint, key=False)
+
+
+def _assets(draft: Draft, assets: str) -> Iterator[Mistake]:
+    path: Keys = ("project", "assets")
+    try:
+        folder = inside(draft.root, assets)
+    except ValueError as error:
+        yield Mistake(path, f"assets {say(assets)} {error}", PATH_HINT, key=False)
+        return
+    top = folder.relative_to(draft.root).parts[:1]
+    if not top or draft.spritefile.is_relative_to(folder):
+        message = f"assets {say(assets)} is the folder of the spritefile"
+        yield Mistake(path, message, 'give the pictures a folder of their own, such as "assets"', key=False)
+    elif top[0].casefold() in NOT_FOR_ASSETS:
+        message = f"assets {say(assets)} lies in {top[0]}"
+        yield Mistake(path, message, 'give the pictures a folder of their own, such as "assets"', key=False)
+
+
+def _sources(draft: Draft) -> Iterator[Mistake]:
+    for name, model in draft.tables.models.items():
+        if model.path is not None:
+            yield from _present(draft, ("models", name, "path"), model.path, folder=True)
+    for name, lora in draft.tables.loras.items():
+        if lora.path is not None:
+            yield from _present(draft, ("loras", name, "path"), lora.path)
+    for name, palette in draft.tables.palettes.items():
+        if palette.file is not None:
+            yield from _present(draft, ("palettes", name, "file"), palette.file)
+
+
+def _present(draft: Draft, keys: Keys, relative: str, *, folder: bool = False) -> Iterator[Mistake]:
+    try:
+        path = inside(draft.root, relative)
+    except ValueError as error:
+        yield Mistake(keys, f"{keys[-1]} {say(relative)} {error}", PATH_HINT, key=False)
+        return
+    if folder and not path.is_dir():
+        yield Mistake(keys, f"folder {say(relative)} does not exist", key=False)
+    elif not folder and not path.is_file():
+        yield Mistake(keys, f"file {say(relative)} does not exist", key=False)
+
+
+def _categories(draft: Draft) -> Iterator[Mistake]:
+    assets = draft.project.assets if draft.project is not None else "assets"
+    wrong: dict[str, str | None] = {}  # many sprites share a category, and resolving a path is slow
+    for table in ("sprites", "sheets"):
+        for name, declared in getattr(draft.tables, table).items():
+            category = declared.category
+            if category is None:
+                continue
+            if category not in wrong:
+                wrong[category] = _wrong_category(draft.root, assets, category)
+            if wrong[category] is not None:
+                message = f"category {say(category)} {wrong[category]}"
+                yield Mistake((table, name, "category"), message, "a category is a folder below assets", key=False)
+
+
+def _wrong_category(root: Path, assets: str, category: str) -> str | None:
+    try:
+        check_relative(category)
+        inside(root, os.path.join(assets, category))
+    except ValueError as error:
+        return str(error)
+    return None

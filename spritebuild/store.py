@@ -1,0 +1,283 @@
+"""Blobs and traces on this machine: content-addressed files, and a SQLite database in WAL mode.
+
+A blob is in the store when its file is under its final name: it got there by fsync and rename, whole. Blobs are
+read-only and are hashed whenever they are used; one that does not match its name is set aside and counts as missing.
+This file alone touches SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spritebuild import digest
+from spritebuild.files import sync_folder, write_atomic
+
+SCHEMA = 1
+COMMIT_EVERY = 0.1  # seconds of traces that a kill may cost (their blobs stay)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What an action once gave: output digests by name, and where and how they were made."""
+
+    outputs: Mapping[str, str]
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How an action was declared at the last build: what a reason compares with."""
+
+    key: str
+    stage: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+
+class Damaged(Exception):
+    """A blob did not match its digest and was set aside; whoever needs it plans again."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(digest)
+        self.digest = digest
+
+
+class Store:
+    """The store in a folder, usually `.spritebuild` in the project. Safe for threads as long as one writes traces."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.scratch = root / "scratch"
+        self._blobs = f"{root}/blobs"
+        self._folders: set[str] = set()
+        self._database: sqlite3.Connection | None = None
+        self._committed = 0.0
+
+    # Blobs
+
+    def path(self, name: str) -> str:
+        """Where the blob of that digest lies, if it is here."""
+        return f"{self._blobs}/{name[:2]}/{name[2:]}"
+
+    def has(self, name: str) -> bool:
+        """Whether the blob is here; its bytes are checked when they are used."""
+        return os.path.exists(self.path(name))
+
+    def take(self, file: str) -> str:
+        """Make a file of ours into a blob by rename; returns its digest. The file is gone afterwards."""
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            name = digest.of_descriptor(descriptor)
+            path = self.path(name)
+            if os.path.exists(path) and digest.of_file(path) == name:
+                os.unlink(file)
+                return name
+            os.fchmod(descriptor, 0o444)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        folder = self._folder(name)
+        os.rename(file, path)
+        sync_folder(folder)
+        return name
+
+    def put(self, data: bytes) -> str:
+        """Store bytes; returns their digest."""
+        name = digest.of_bytes(data)
+        if not self.has(name):
+            self._folder(name)
+            write_atomic(Path(self.path(name)), data, scratch=self.scratch, mode=0o444)
+        return name
+
+    def checked(self, name: str) -> str:
+        """The path of a blob whose bytes were hashed just now. Raises Damaged when it is missing or wrong."""
+        path = self.path(name)
+        try:
+            found = digest.of_file(path)
+        except FileNotFoundError:
+            raise Damaged(name) from None
+        if found != name:
+            aside = f"{self.root}/quarantine"
+            os.makedirs(aside, exist_ok=True)
+            os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
+            raise Damaged(name)
+        return path
+
+    def blobs(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Every blob by digest."""
+        with contextlib.suppress(FileNotFoundError):
+            for folder in sorted(os.scandir(self._blobs), key=lambda entry: entry.name):
+                for entry in os.scandir(folder.path):
+                    yield folder.name + entry.name, entry
+
+    def remove(self, name: str) -> None:
+        """Delete a blob."""
+        os.unlink(self.path(name))
+
+    def fresh_scratch(self) -> None:
+        """Empty the scratch folder: what a killed build left there. The caller holds the build lock."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        os.makedirs(self.scratch, exist_ok=True)
+
+    def _folder(self, name: str) -> str:
+        folder = f"{self._blobs}/{name[:2]}"
+        if folder not in self._folders:
+            if not os.path.isdir(folder):
+                os.makedirs(folder, exist_ok=True)
+                sync_folder(self._blobs)
+            self._folders.add(folder)
+        return folder
+
+    # Traces
+
+    @property
+    def database(self) -> sqlite3.Connection:
+        """The open database, made when first needed."""
+        if self._database is None:
+            os.makedirs(self.root, exist_ok=True)
+            connection = sqlite3.connect(self.root / "traces.db", isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA busy_timeout=10000")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+                connection.executescript(_TABLES)
+            self._database = connection
+        return self._database
+
+    def close(self) -> None:
+        """Commit and close; the store may be opened again."""
+        if self._database is not None:
+            self.commit()
+            self._database.close()
+            self._database = None
+
+    def commit(self) -> None:
+        """Make everything recorded so far durable."""
+        if self._database is not None and self._database.in_transaction:
+            self._database.execute("COMMIT")
+        self._committed = time.monotonic()
+
+    def abandon(self) -> None:
+        """Close without a commit, after a failure of the disk; never raises."""
+        if self._database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.close()
+            self._database = None
+
+    def trace(self, key: str) -> Trace | None:
+        """What is known of a key."""
+        row = self.database.execute("SELECT outputs, provenance FROM traces WHERE key=?", (key,)).fetchone()
+        return Trace(json.loads(row[0]), json.loads(row[1])) if row else None
+
+    def outputs(self, key: str) -> dict[str, str] | None:
+        """The output digests of a key, if it was ever run here: `trace` for the many."""
+        row = self.database.execute("SELECT outputs FROM traces WHERE key=?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def record(self, key: str, action: str, trace: Trace, *, now: bool = False) -> None:
+        """Record a trace; it is durable within COMMIT_EVERY seconds of further records, or at once."""
+        self._begin()
+        self.database.execute(
+            "INSERT OR REPLACE INTO traces VALUES (?,?,?,?)",
+            (key, action, json.dumps(trace.outputs), json.dumps(trace.provenance)),
+        )
+        if now or time.monotonic() - self._committed > COMMIT_EVERY:
+            self.commit()
+
+    def all_outputs(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Every trace's key and outputs."""
+        for key, outputs in self.database.execute("SELECT key, outputs FROM traces"):
+            yield key, json.loads(outputs)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop traces."""
+        self._many("DELETE FROM traces WHERE key=?", ((key,) for key in keys))
+
+    # What the last build saw
+
+    def described_keys(self) -> dict[str, str]:
+        """The key of every action at the last build."""
+        return dict(self.database.execute("SELECT action, key FROM described"))
+
+    def description(self, action: str) -> Description | None:
+        """How an action was declared at the last build."""
+        row = self.database.execute("SELECT key, description FROM described WHERE action=?", (action,)).fetchone()
+        return Description(key=row[0], **json.loads(row[1])) if row else None
+
+    def describe(self, rows: Iterable[tuple[str, Description]], gone: Iterable[str] = ()) -> None:
+        """Remember how actions are declared now, and forget those that are gone."""
+        self._many(
+            "INSERT OR REPLACE INTO described VALUES (?,?,?)",
+            (
+                (
+                    action,
+                    d.key,
+                    json.dumps(
+                        {"stage": d.stage, "version": d.version, "params": dict(d.params), "inputs": dict(d.inputs)}
+                    ),
+                )
+                for action, d in rows
+            ),
+        )
+        self._many("DELETE FROM described WHERE action=?", ((action,) for action in gone))
+
+    def installed(self) -> dict[str, str]:
+        """The digest of every asset that a build put into the project, by path."""
+        return dict(self.database.execute("SELECT path, digest FROM installed"))
+
+    def record_installed(self, rows: Iterable[tuple[str, str]], gone: Iterable[str] = ()) -> None:
+        """Remember what is about to be installed, and forget what was removed."""
+        self._many("INSERT OR REPLACE INTO installed VALUES (?,?)", rows)
+        self._many("DELETE FROM installed WHERE path=?", ((path,) for path in gone))
+
+    def stand_ins(self) -> dict[str, str]:
+        """Locked digests made on another platform, and the bytes that stand for them here."""
+        return dict(self.database.execute("SELECT locked, digest FROM stand_ins"))
+
+    def record_stand_in(self, locked: str, here: str) -> None:
+        """Remember that bytes made here look like the locked ones."""
+        self._many("INSERT OR REPLACE INTO stand_ins VALUES (?,?)", [(locked, here)])
+
+    def files(self) -> dict[str, tuple[digest.Signature, str]]:
+        """What files had which bytes when last hashed: (signature, digest) by absolute path."""
+        rows = self.database.execute("SELECT path, device, inode, size, mtime, ctime, digest FROM files")
+        return {row[0]: (tuple(row[1:6]), row[6]) for row in rows}
+
+    def record_files(self, rows: Mapping[str, tuple[digest.Signature, str]]) -> None:
+        """Remember the digests of files."""
+        self._many(
+            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)",
+            ((path, *signature, name) for path, (signature, name) in rows.items()),
+        )
+
+    def _begin(self) -> None:
+        if not self.database.in_transaction:
+            self.database.execute("BEGIN IMMEDIATE")
+
+    def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._begin()
+        self.database.executemany(statement, rows)
+
+
+_TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS traces(key TEXT PRIMARY KEY, action TEXT, outputs TEXT, provenance TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS described(action TEXT PRIMARY KEY, key TEXT, description TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS installed(path TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stand_ins(locked TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, device INT, inode INT, size INT, mtime INT, ctime INT,
+  digest TEXT) WITHOUT ROWID;
+PRAGMA user_version={SCHEMA};
+COMMIT;
+"""

@@ -1,0 +1,170 @@
+"""A child process that holds one device and the models loaded on it; both ends of the pipe.
+
+The parent sends groups of actions as JSON lines; the child answers with a line for every finished action. The child
+dies with its parent, however that dies, and leaves Ctrl-C to it. The engine does not import torch: the child does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from spritebuild import errors
+from spritebuild.errors import SpritebuildError, StageError
+from spritebuild.stage import BoundAction, Context, Stage, Stages
+
+PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """The parent's end. `send` gives the child a group; every answer goes to `answer(worker, message)`, from a thread.
+
+    A group is answered by `{"stage", "platform"}`, then `{"done": index, "notes", "seconds"}` for every finished
+    action, then `{"end"}` or `{"failed": text, ...}`. `{"died": exit status}` is the last message ever.
+    """
+
+    def __init__(self, log: Path, answer: Callable[[Worker, Mapping[str, Any]], None]) -> None:
+        self.log = log
+        self._answer = answer
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                # -P: a folder of the project must not shadow an installed package
+                [sys.executable, "-P", "-m", "spritebuild.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "PYTHONPATH": _import_path()},
+            )
+        threading.Thread(target=self._read, name="worker-reader", daemon=True).start()
+
+    def send(self, group: Mapping[str, Any]) -> None:
+        """Give the child a group of actions; a dead child is reported through `answer`."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(group).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def stop(self) -> None:
+        """End the child at once; nothing of a running group is kept."""
+        self._process.kill()
+        self._process.wait()
+
+    def last_words(self) -> str:
+        """The end of what the child wrote to its log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text("utf-8", "replace").strip().splitlines()[-8:])
+        return ""
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._answer(self, json.loads(line))
+        self._answer(self, {"died": self._process.wait()})
+
+
+def _import_path() -> str:
+    """Where this process finds packages, less its own script folder: the child must see the same ones."""
+    return os.pathsep.join(path for path in sys.path[1:] + [str(Path(__file__).parents[1])] if path)
+
+
+# How a stage is bound and run: used by the child, and in the engine's own process for CPU stages
+
+
+def bind(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, str], outputs: Mapping[str, str]) -> BoundAction:
+    """The stage's own models, filled: `frames.0` becomes a member of the tuple `frames`, `palettes.cave` of a dict."""
+    grouped: dict[str, Any] = {}
+    for name, path in inputs.items():
+        field, _, member = name.partition(".")
+        if not member:
+            grouped[field] = path
+        elif member.isdigit():
+            grouped.setdefault(field, []).append(path)
+        else:
+            grouped.setdefault(field, {})[member] = path
+    return BoundAction(
+        stage.Params.model_validate(params), stage.Inputs.model_validate(grouped), stage.Outputs.model_validate(outputs)
+    )
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """An error as a message; one that is ours keeps its kind, others keep their traceback."""
+    if isinstance(error, SpritebuildError):
+        return {
+            "failed": error.message,
+            "kind": type(error).__name__,
+            "where": error.where,
+            "facts": error.facts,
+            "hint": error.hint,
+        }
+    return {"failed": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+
+
+def raised(message: Mapping[str, Any], action: str) -> SpritebuildError:
+    """The error of a `failed` message."""
+    kind = getattr(errors, message.get("kind") or "StageError", StageError)
+    facts = [("action", action), *message.get("facts", ())]
+    error: SpritebuildError = kind(
+        message["failed"], where=message.get("where"), facts=facts, hint=message.get("hint")
+    )
+    if message.get("traceback"):
+        error.add_note(message["traceback"])
+    return error
+
+
+def main() -> None:
+    """The child: read groups, run them, answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is not an answer
+    groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, groups), daemon=True).start()
+    stages: dict[str | None, Stages] = {}
+    while True:
+        group = json.loads(groups.get())
+        own = group["own"]
+        known = stages.setdefault(own, Stages(Path(own) if own else None))
+        _run_group(known[group["stage"]], group, answers)
+
+
+def _listen(stream: IO[bytes], groups: queue.SimpleQueue[bytes]) -> None:
+    for line in stream:
+        groups.put(line)
+    os._exit(0)  # the parent is gone
+
+
+def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> None:
+    def say(message: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+
+    context = Context(memory=Path(group["memory"]), threads=group["threads"], say=lambda text: say({"say": text}))
+    bound = [bind(stage, a["params"], a["inputs"], a["outputs"]) for a in group["actions"]]
+    started = time.monotonic()
+    try:
+        say({"stage": stage.kind, "platform": dict(stage.platform())})
+        for index, notes in stage.run_batch(bound, context):
+            say({"done": index, "notes": dict(notes or {}), "seconds": time.monotonic() - started})
+            started = time.monotonic()
+        say({"end": True})
+    except Exception as error:
+        traceback.print_exc()
+        say(failure(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""LoRAs on a pipeline: loaded whole or not at all, never fused, so that unloading them restores the base bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spritebuild.errors import UsageError
+from spritebuild_stages._weights import read_header
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA file as declared: its name there, and the factor on what it adds."""
+
+    name: str
+    path: Path
+    weight: float
+
+
+def apply(pipe: Any, loras: Sequence[Lora]) -> None:
+    """Replace whatever LoRAs the pipeline has; the sums are taken in the order given, on which their bits depend."""
+    if not hasattr(pipe, "load_lora_weights"):
+        if loras:
+            raise UsageError(f"{type(pipe).__name__} takes no LoRA")
+        return
+    pipe.unload_lora_weights()
+    names = [f"spritebuild{index}" for index in range(len(loras))]
+    try:
+        for name, lora in zip(names, loras, strict=True):
+            _load(pipe, name, lora)
+        if loras:
+            pipe.set_adapters(names, [lora.weight for lora in loras])
+    except BaseException:
+        pipe.unload_lora_weights()
+        raise
+
+
+def _load(pipe: Any, name: str, lora: Lora) -> None:
+    options = {"use_safetensors": True, "local_files_only": True}
+    try:
+        declared = _declared(pipe, lora.path, options)
+        pipe.load_lora_weights(str(lora.path), adapter_name=name, **options)
+    except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+        raise UsageError(
+            f"LoRA {lora.name!r} does not fit the model: {str(error).splitlines()[0] if str(error) else error!r}",
+            where=str(lora.path),
+            hint="a LoRA fits only the architecture that it was trained on",
+        ) from error
+    unmatched = sorted(declared - _loaded(pipe, name))
+    if unmatched:
+        raise UsageError(
+            f"LoRA {lora.name!r} does not fit the model: {len(unmatched)} of its {len(declared)} tensors have no place",
+            where=str(lora.path),
+            facts=[("no place for", key) for key in unmatched[:5]],
+            hint="a LoRA fits only the architecture that it was trained on",
+        )
+
+
+def _declared(pipe: Any, path: Path, options: dict[str, Any]) -> set[str]:
+    """Every tensor of the file under the name that it has in the pipeline, in PEFT's spelling."""
+    from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_peft
+    from diffusers.utils import convert_unet_state_dict_to_peft as denoiser_to_peft
+
+    unet = getattr(pipe, "unet", None)
+    found = pipe.lora_state_dict(str(path), **options, **({"unet_config": unet.config} if unet else {}))
+    state = found[0] if isinstance(found, tuple) else found
+    # diffusers drops DoRA's magnitudes with a warning; without them it is another LoRA.
+    names = {key for key in read_header(path) if "dora_scale" in key}
+    parts: dict[str, dict[str, Any]] = {}
+    for key, tensor in state.items():
+        part, _, rest = key.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    for part, tensors in parts.items():
+        if part.startswith("text_encoder"):
+            tensors = convert_state_dict_to_peft(convert_state_dict_to_diffusers(tensors))
+            if not hasattr(getattr(pipe, part, None), "text_model"):
+                tensors = {key.removeprefix("text_model."): tensor for key, tensor in tensors.items()}
+        elif "lora_A" not in next(iter(tensors)):
+            tensors = denoiser_to_peft(tensors)
+        names |= {f"{part}.{key}" for key in tensors}
+    return names
+
+
+def _loaded(pipe: Any, name: str) -> set[str]:
+    """The tensors that the pipeline now has of that adapter, in the same spelling."""
+    found = set()
+    for part in pipe._lora_loadable_modules:
+        module = getattr(pipe, part, None)
+        for key, _ in module.named_parameters() if module is not None else ():
+            segments = key.split(".")
+            if name in segments:
+                found.add(".".join([part, *(segment for segment in segments if segment != name)]))
+    return found

@@ -1,0 +1,31 @@
+"""Pixels as whole numbers, for what sorts and compares them; knows neither files nor operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Whole = NDArray[np.integer[Any]]  # uint32; NumPy's stubs forget the width when such an array is shifted
+
+
+def pack(rgba: NDArray[np.uint8]) -> Whole:
+    """uint8 (..., 4) as uint32 (...), red in the high byte and alpha in the low one."""
+    return np.ascontiguousarray(rgba).view(">u4")[..., 0].astype(np.uint32)
+
+
+def unpack(packed: Whole) -> NDArray[np.uint8]:
+    """The inverse of `pack`: uint32 (...) as uint8 (..., 4)."""
+    return packed.astype(">u4")[..., None].view(np.uint8)
+
+
+def distinct(values: Whole) -> Whole:
+    """The sorted distinct values of an array of any shape, at least one.
+
+    np.unique gives the same, since NumPy 2.3 by hashing: a million different values then take 0.6 s, sorted 0.01.
+    """
+    ordered = np.sort(values, axis=None)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]

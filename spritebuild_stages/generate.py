@@ -1,0 +1,215 @@
+"""Generate: a prompt and a seed to an image, by a text-to-image model in the diffusers layout.
+
+An image has the same bytes alone, in a batch, at any place in it and beside any neighbors, on one platform: a batch
+has a declared shape, noise comes from one CPU generator per image, prompts are encoded alone, and where a probe finds
+that slots disagree all the same, images are made one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spritebuild.errors import UsageError
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params, Stage
+from spritebuild_stages._schedulers import LCM_STEPS, SchedulerName
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spritebuild_stages._diffusion import Item, Settings, TextToImage
+    from spritebuild_stages._loras import Lora
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class LoraUse(BaseModel):
+    """A LoRA of the inputs, by its name there, and the factor on what it adds to the model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="The name of the LoRA among the inputs.")
+    weight: float = Field(1.0, ge=-10, le=10, description="The factor on what the LoRA adds; 0 adds nothing.")
+
+
+class GenerateParams(Params):
+    """What image to make."""
+
+    prompt: str = Field(max_length=10_000, description="What the image shows.")
+    negative: str = Field("", max_length=10_000, description="What the image must not show; unused at guidance <= 1.")
+    seed: int = Field(ge=0, lt=2**63, description="The seed of the image's noise.")
+    scheduler: SchedulerName = Field("ddim", description="The sampler; those with _a, _sde, ddpm and lcm add noise.")
+    steps: int = Field(20, ge=1, le=1000, description="Sampling steps; the time that an image takes is in proportion.")
+    guidance: float = Field(3.0, ge=0, le=50, description="How strongly the prompt is followed; 1 and less halve time.")
+    size: tuple[Side, Side] = Field((32, 32), description="Width and height in pixels, as the model makes them.")
+    loras: tuple[LoraUse, ...] = Field((), max_length=16, description="LoRAs to add, in this order.")
+    dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The type of the model's numbers.")
+    batch: Literal[1, 2, 4, 8] = Field(4, description="How many images are made together; it changes their bytes.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> GenerateParams:
+        if self.scheduler == "lcm" and self.steps > LCM_STEPS:
+            raise ValueError(f"scheduler lcm takes at most {LCM_STEPS} steps")
+        names = [lora.name for lora in self.loras]
+        if len(set(names)) < len(names):
+            raise ValueError("a LoRA is named twice")
+        return self
+
+
+class GenerateInputs(Inputs):
+    """The model, a folder in the diffusers layout, and LoRAs by name, safetensors files."""
+
+    model: Path
+    loras: dict[str, Path] = Field(default_factory=dict)
+
+
+class GenerateOutputs(Outputs):
+    """The image, with the model's own alpha or an opaque one."""
+
+    image: Path = Path("image.png")
+
+
+class Generate(Stage):
+    """Keeps the model of the last call loaded; holds verdicts of the slot probe for as long as it lives."""
+
+    version = 1
+    device = "accelerator"
+    Params = GenerateParams
+    Inputs = GenerateInputs
+    Outputs = GenerateOutputs
+
+    def __init__(self) -> None:
+        self._threads = Context.threads
+        self._loaded: tuple[Hashable, TextToImage] | None = None
+        self._loras: Hashable = ()
+        self._verdicts: dict[str, bool] = {}
+
+    def affinity(self, params: GenerateParams, inputs: Mapping[str, str]) -> Hashable:
+        """All that a batch has in common, the dearest to change first: sorted, equal models and LoRAs are together."""
+        others = tuple(sorted((name, digest) for name, digest in inputs.items() if name != "model"))
+        loras = tuple((lora.name, lora.weight) for lora in params.loras)
+        model = (inputs["model"], params.dtype, others, loras)
+        return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance)
+
+    def platform(self) -> Mapping[str, str]:
+        """The device, the CPU (it makes the noise) and the libraries; threads are those of the last call."""
+        from spritebuild_stages import _torch
+
+        return _torch.platform(self._threads)
+
+    def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
+        """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
+        from spritebuild_stages import _png
+        from spritebuild_stages._diffusion import Item, Settings
+
+        if not actions:
+            return
+        first = actions[0].params
+        model = self._model(actions[0], context)
+        settings = Settings(first.scheduler, first.steps, first.guidance, first.size)
+        model.check_size(first.size)
+        batch, cautions = self._batch(model, settings, first, context)
+        items = [Item(action.params.prompt, action.params.negative, action.params.seed) for action in actions]
+        for start in range(0, len(items), batch):
+            group = items[start : start + batch]
+            padding = [group[0]] * (batch - len(group))
+            for index, drawn in enumerate(model.draw([*group, *padding], settings)[: len(group)], start):
+                _png.write(actions[index].outputs.image, _rgba(drawn.pixels))
+                warnings = [*cautions, *_item_cautions(model, items[index], settings)]
+                if drawn.blanked:
+                    warnings.append("the model's own safety checker blanked the image")
+                yield index, {"batch": batch, "device": model.device, "warnings": warnings}
+
+    def _model(self, action: BoundAction, context: Context) -> TextToImage:
+        """The model with the action's LoRAs, loaded unless the last call left it here."""
+        from spritebuild_stages import _torch
+        from spritebuild_stages._diffusion import TextToImage, release
+        from spritebuild_stages._weights import identity
+
+        params, folder = action.params, action.inputs.model.resolve()
+        loras = _loras(params, action.inputs.loras)
+        self._threads = context.threads
+        torch = _torch.start(context.threads)
+        wanted = (identity(folder), params.dtype, _torch.device(torch))
+        if self._loaded is None or self._loaded[0] != wanted:
+            self._loaded, self._loras = None, ()
+            release(context.threads)
+            context.say(f"loading {folder.name}")
+            self._loaded = (wanted, TextToImage(folder, params.dtype, context.threads))
+        model = self._loaded[1]
+        used = tuple((identity(lora.path), lora.weight) for lora in loras)
+        if used != self._loras:
+            self._loras = None  # a failure leaves the base, and no name for it
+            model.use_loras(loras)
+            self._loras = used
+        return model
+
+    def _batch(
+        self, model: TextToImage, settings: Settings, params: GenerateParams, context: Context
+    ) -> tuple[int, list[str]]:
+        """The size of batches to make: the declared one if its slots agree on this platform, otherwise 1 and why."""
+        from spritebuild_stages import _probe
+
+        if params.batch == 1:
+            return 1, []
+        if not model.batchable:
+            return 1, [f"{model.name} does not take encoded prompts: made one at a time, not {params.batch}"]
+        about = {
+            "platform": self.platform(),
+            "model": model.fingerprint,
+            "loras": model.lora_fingerprints,
+            "dtype": params.dtype,
+            "batch": params.batch,
+            "scheduler": settings.scheduler,
+            "size": settings.size,
+            "guided": settings.guided,
+        }
+        key = json.dumps(about, sort_keys=True)
+        if key not in self._verdicts:
+            short = replace(settings, steps=_probe.STEPS)
+
+            def find() -> bool:
+                context.say(f"probing whether a batch of {params.batch} is the same in every slot")
+                return _probe.slots_agree(lambda items: model.draw(items, short), params.batch)
+
+            self._verdicts[key] = _probe.remembered(context.memory, about, find)
+        if self._verdicts[key]:
+            return params.batch, []
+        return 1, [
+            f"on this machine the slots of a batch of {params.batch} disagree: made one at a time"
+        ]
+
+
+def _loras(params: GenerateParams, files: Mapping[str, Path]) -> list[Lora]:
+    from spritebuild_stages._loras import Lora
+
+    unknown = [lora.name for lora in params.loras if lora.name not in files]
+    if unknown:
+        raise UsageError(f"no input for LoRA {unknown[0]!r}", facts=[("inputs", ", ".join(sorted(files)) or "none")])
+    return [Lora(lora.name, files[lora.name].resolve(), lora.weight) for lora in params.loras]
+
+
+def _item_cautions(model: TextToImage, item: Item, settings: Settings) -> list[str]:
+    cautions = []
+    if cut := model.cut_words(item.prompt):
+        cautions.append(f"the prompt is too long for the model, which does not see: {cut}")
+    if item.negative and not settings.guided:
+        cautions.append(f"the negative prompt is unused at guidance {settings.guidance:g}")
+    elif item.negative and (cut := model.cut_words(item.negative)):
+        cautions.append(f"the negative prompt is too long for the model, which does not see: {cut}")
+    return cautions
+
+
+def _rgba(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Floats (H, W, 3 or 4) in 0..1 to RGBA of 8 bits, rounded half to even as diffusers does; no alpha is opaque."""
+    import numpy as np
+
+    rgba = np.full((*pixels.shape[:2], 4), 255, np.uint8)
+    rgba[..., : pixels.shape[2]] = np.rint(pixels * 255)
+    return rgba

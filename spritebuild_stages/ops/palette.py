@@ -1,0 +1,110 @@
+"""Palette files as tuples of colors; knows nothing of what they are for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from spritebuild_stages import _png
+
+Color = tuple[int, int, int]
+
+MAX_COLORS = 256
+MAX_BYTES = 1 << 20
+HEX = re.compile(r"#?([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+GPL_ASIDE = re.compile(r"#|\w+:")  # comments, and headers such as Name, Columns and Aseprite's Channels
+
+
+class PaletteError(ValueError):
+    """The palette file cannot be understood; the message names the file and, in a text, the line."""
+
+
+def parse(path: Path) -> tuple[Color, ...]:
+    """The distinct colors of a palette file as (r, g, b) of 0..255, in the file's order.
+
+    By suffix: `.hex` one RRGGBB a line; `.gpl` GIMP; `.pal` JASC, the text format of Paint Shop Pro; `.png` the opaque
+    colors of a picture in reading order. Raises PaletteError for anything else, for a file that breaks its format, and
+    for no color or more than 256; OSError if the file cannot be opened.
+
+    Sources: https://developer.gimp.org/core/standards/gpl and, as written by Aseprite and Lospec, the other two texts.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        return _distinct(path, _pixels(path))
+    readers = {".hex": _hex, ".gpl": _gpl, ".pal": _pal}
+    if suffix not in readers:
+        raise PaletteError(f"{path}: a palette is a .hex, .gpl, .pal or .png file")
+    return _distinct(path, readers[suffix](path, _lines(path)))
+
+
+def _hex(path: Path, lines: list[str]) -> Iterator[Color]:
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        match = HEX.fullmatch(line)
+        if not match:
+            raise PaletteError(f"{path}:{number}: {line!r} is not RRGGBB")
+        red, green, blue = (int(digits, 16) for digits in match.groups())
+        yield red, green, blue
+
+
+def _gpl(path: Path, lines: list[str]) -> Iterator[Color]:
+    if lines[0] != "GIMP Palette":
+        raise PaletteError(f"{path}:1: {lines[0]!r} is not 'GIMP Palette'")
+    for number, line in enumerate(lines[1:], 2):
+        if line and not GPL_ASIDE.match(line):
+            yield _decimal(path, number, line, line.split()[:3])  # a name follows, and Aseprite's alpha before it
+
+
+def _pal(path: Path, lines: list[str]) -> Iterator[Color]:
+    if lines[0] != "JASC-PAL":
+        hint = " (a Microsoft palette: save it as JASC)" if lines[0].startswith("RIFF") else ""
+        raise PaletteError(f"{path}:1: {lines[0][:20]!r} is not 'JASC-PAL'{hint}")
+    if lines[1:2] != ["0100"]:
+        raise PaletteError(f"{path}:2: the version is not '0100'")
+    colors = [(number, line) for number, line in enumerate(lines[3:], 4) if line]
+    if lines[2:3] != [str(len(colors))]:
+        count = lines[2] if len(lines) > 2 else ""
+        raise PaletteError(f"{path}:3: {count!r} is not the number of colors that follow, {len(colors)}")
+    for number, line in colors:
+        yield _decimal(path, number, line, line.split())
+
+
+def _decimal(path: Path, number: int, line: str, words: list[str]) -> Color:
+    # isdecimal alone would take the digits of every script.
+    values = [int(word) for word in words if word.isascii() and word.isdecimal() and len(word) <= 3]
+    if len(words) != 3 or len(values) != 3 or max(values) > 255:
+        raise PaletteError(f"{path}:{number}: {line!r} is not three numbers of 0..255")
+    return values[0], values[1], values[2]
+
+
+def _pixels(path: Path) -> Iterator[Color]:
+    try:
+        rgba = _png.read(path)
+    except _png.PngError as error:
+        raise PaletteError(str(error)) from error
+    opaque = rgba[rgba[..., 3] == 255][:, :3].astype(np.uint32)
+    packed, first = np.unique(opaque @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_index=True)
+    for value in packed[np.argsort(first)].tolist():
+        yield value >> 16, value >> 8 & 255, value & 255
+
+
+def _lines(path: Path) -> list[str]:
+    """Stripped lines, at least one; names may be in any encoding, for only the numbers matter."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise PaletteError(f"{path}: more than {MAX_BYTES >> 20} MiB is no palette")
+    return [line.strip() for line in data.decode("utf-8-sig", errors="replace").split("\n")]
+
+
+def _distinct(path: Path, colors: Iterable[Color]) -> tuple[Color, ...]:
+    distinct = tuple(dict.fromkeys(colors))
+    if not distinct:
+        raise PaletteError(f"{path}: no {'opaque ' * (path.suffix.lower() == '.png')}color in it")
+    if len(distinct) > MAX_COLORS:
+        raise PaletteError(f"{path}: {len(distinct):,} colors, more than {MAX_COLORS}")
+    return distinct

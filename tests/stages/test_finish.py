@@ -1,0 +1,211 @@
+"""The finish stage."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from spritebuild.errors import StageError
+from spritebuild.stage import BoundAction, Context, Stages
+from spritebuild_stages import _png
+from spritebuild_stages.finish import Finish
+
+SPRITES = Path(__file__).parents[2] / "../shared/data/dcss"
+PALETTE = ("#000000", "#4a2c2a", "#8a5a3c", "#d9a066", "#e8e0d0", "#5a6e3a", "#3a5a8a", "#8a2a3a")
+
+pictures = arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8), st.just(4)))
+
+
+def params(*ops: dict[str, Any]) -> Any:
+    return Finish.Params.model_validate({"ops": ops})
+
+
+def finish(folder: Path, rgba: NDArray[np.uint8], *ops: dict[str, Any], **palettes: Path) -> NDArray[np.uint8]:
+    _png.write(folder / "in.png", rgba)
+    inputs = Finish.Inputs(image=folder / "in.png", palettes=palettes)
+    outputs = Finish.Outputs(image=folder / "out.png")
+    Finish().run(BoundAction(params(*ops), inputs, outputs), Context(memory=folder))
+    return _png.read(folder / "out.png")
+
+
+def ball(size: int = 16) -> NDArray[np.uint8]:
+    """A shaded ball with a soft edge, and color hidden around it."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    inside = np.clip((size * 0.4 - np.hypot(x, y)) * 128, 0, 255)
+    return np.stack([150 - x * 9, 110 - y * 9, 90 + x * 4, inside], axis=2).astype(np.uint8)
+
+
+def test_the_stage_is_found_by_its_kind() -> None:
+    stage = Stages()["finish"]
+    assert (stage.kind, stage.version, stage.device) == ("finish", 1, "cpu")
+
+
+def test_importing_the_stage_imports_no_numpy() -> None:
+    code = "import spritebuild_stages.finish, sys; print({'numpy', 'PIL', 'deflate'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
+
+
+def test_no_operations_clear_hidden_color_alone(tmp_path: Path) -> None:
+    result = finish(tmp_path, ball())
+    visible = ball()[..., 3] > 0
+    assert np.array_equal(result[visible], ball()[visible])
+    assert not result[~visible].any()
+
+
+def test_operations_run_in_their_order(tmp_path: Path) -> None:
+    alpha, trim, scale = {"op": "alpha"}, {"op": "trim", "margin": 1}, {"op": "scale", "factor": 3}
+    trimmed_first = finish(tmp_path, ball(), alpha, trim, scale)
+    scaled_first = finish(tmp_path, ball(), alpha, scale, trim)
+    assert trimmed_first.shape == (3 * 12, 3 * 12, 4)
+    assert scaled_first.shape == (3 * 10 + 2, 3 * 10 + 2, 4)
+
+
+def test_a_whole_line_gives_a_hard_sprite_in_palette_colors(tmp_path: Path) -> None:
+    ops = (
+        {"op": "alpha", "threshold": 100},
+        {"op": "trim"},
+        {"op": "pad", "size": [24, 20], "anchor": "bottom"},
+        {"op": "quantize", "palette": "earth", "colors": PALETTE},
+        {"op": "outline", "color": "#F0F", "corners": True},
+    )
+    result = finish(tmp_path, ball(), *ops)
+    assert result.shape == (20, 24, 4)
+    allowed = {(*bytes.fromhex(color[1:]), 255) for color in PALETTE} | {(255, 0, 255, 255), (0, 0, 0, 0)}
+    found = {tuple(pixel) for pixel in result.reshape(-1, 4).tolist()}
+    assert found <= allowed
+    assert {(255, 0, 255, 255), (0, 0, 0, 0)} < found
+
+
+@settings(deadline=None)  # writes files
+@given(pictures)
+def test_finishing_twice_changes_nothing(tmp_path_factory: pytest.TempPathFactory, rgba: NDArray[np.uint8]) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    ops = ({"op": "alpha"}, {"op": "quantize", "palette": "p", "colors": PALETTE}, {"op": "trim", "margin": 2})
+    once = finish(folder, rgba, *ops)
+    first = (folder / "out.png").read_bytes()
+    finish(folder, once, *ops)
+    assert (folder / "out.png").read_bytes() == first
+
+
+def test_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
+    y, x = np.mgrid[:128, :128]
+    rgba = np.stack([x * 2, y * 2, (x + y), (x * y) % 256], axis=2).astype(np.uint8)
+    finish(tmp_path, rgba, {"op": "alpha"}, {"op": "quantize", "palette": "p", "colors": PALETTE}, {"op": "outline"})
+    digest = hashlib.sha256((tmp_path / "out.png").read_bytes()).hexdigest()
+    assert digest == "d5149620167ef1bd287aea962dca7f17970f0a1e32595b2c5ab799c5556cc0e6"
+
+
+def test_a_palette_file_is_as_good_as_its_colors(tmp_path: Path) -> None:
+    (tmp_path / "earth.hex").write_text("\n".join(color[1:] for color in PALETTE))
+    inline = finish(tmp_path, ball(), {"op": "quantize", "palette": "earth", "colors": PALETTE})
+    named = finish(tmp_path, ball(), {"op": "quantize", "palette": "earth"}, earth=tmp_path / "earth.hex")
+    assert np.array_equal(inline, named)
+
+
+def test_the_palettes_that_are_named_are_known_without_running() -> None:
+    names = [{"op": "quantize", "palette": name} for name in ("b", "a", "b")]
+    assert Finish.palette_names(params({"op": "trim"}, *names)) == ("b", "a")
+
+
+@pytest.mark.parametrize(("written", "normal"), [("#FA0", "#ffaa00"), ("#FfAa00", "#ffaa00"), ("#000", "#000000")])
+def test_colors_have_one_spelling(written: str, normal: str) -> None:
+    (outline, quantize) = params(
+        {"op": "outline", "color": written}, {"op": "quantize", "palette": "p", "colors": [written]}
+    ).ops
+    assert (outline.color, quantize.colors) == (normal, (normal,))
+
+
+def test_an_operation_keeps_its_name_where_defaults_are_left_out() -> None:
+    dumped = params({"op": "alpha"}, {"op": "trim", "margin": 0}, {"op": "outline"}).model_dump(exclude_defaults=True)
+    assert dumped == {"ops": ({"op": "alpha"}, {"op": "trim"}, {"op": "outline"})}
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        {"op": "blur"},
+        {},
+        {"op": "alpha", "treshold": 3},
+        {"op": "alpha", "threshold": 0},
+        {"op": "trim", "margin": -1},
+        {"op": "pad"},
+        {"op": "pad", "size": [8]},
+        {"op": "pad", "size": [8, 0]},
+        {"op": "pad", "size": [8, 8], "anchor": "middle"},
+        {"op": "scale"},
+        {"op": "scale", "factor": 1},
+        {"op": "scale", "factor": 65},
+        {"op": "quantize"},
+        {"op": "quantize", "palette": "p", "colors": ["red"]},
+        {"op": "quantize", "palette": "p", "colors": ["#fff"] * 257},
+        {"op": "outline", "color": "#ffff"},
+        {"op": "outline", "color": "#fff\n"},
+        {"op": "outline", "thickness": 0},
+    ],
+)
+def test_what_no_operation_means_is_refused(op: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        params(op)
+
+
+def test_an_operation_that_cannot_be_done_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(StageError) as caught:
+        finish(tmp_path, ball(16), {"op": "alpha"}, {"op": "pad", "size": [12, 40]})
+    assert str(caught.value) == (
+        "the picture is 16x16, larger than 12x40\n"
+        "  operation  2. pad\n"
+        "  picture    16x16\n"
+        "\n"
+        'hint: give a larger size, or put { op = "trim" } before it'
+    )
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "op", "message"),
+    [
+        ((64, 8200), {"op": "scale", "factor": 64}, "4096x524800 is 2149.6 Mpx, more than 16.8"),
+        ((1, 9000), {"op": "trim", "margin": 1024}, "2049x11048 is 22.6 Mpx, more than 16.8"),
+        ((2, 2), {"op": "quantize", "palette": "lost"}, "palette 'lost' has neither colors nor a file"),
+    ],
+)
+def test_what_would_not_fit_or_is_not_there_is_an_error(
+    size: tuple[int, int], op: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StageError, match="\nhint: ") as caught:
+        finish(tmp_path, np.full((size[1], size[0], 4), 255, np.uint8), op)
+    assert caught.value.message == message
+
+
+def test_a_broken_palette_file_is_an_error_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "p.hex").write_text("000000\nblue\n")
+    with pytest.raises(StageError, match=r"p\.hex:2: 'blue' is not RRGGBB"):
+        finish(tmp_path, ball(), {"op": "quantize", "palette": "p"}, p=tmp_path / "p.hex")
+
+
+def test_what_is_no_png_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_text("GIF89a")
+    action = BoundAction(params(), Finish.Inputs(image=tmp_path / "in.png"), Finish.Outputs(image=tmp_path / "out.png"))
+    with pytest.raises(StageError, match=r"in\.png: not a PNG\n\nhint: "):
+        Finish().run(action, Context(memory=tmp_path))
+
+
+@pytest.mark.skipif(not SPRITES.is_dir(), reason="the CC0 sprites are not here")
+def test_real_sprites_come_out_in_palette_colors(tmp_path: Path) -> None:
+    allowed = {(*bytes.fromhex(color[1:]), 255) for color in PALETTE} | {(0, 0, 0, 0)}
+    for path in sorted(SPRITES.rglob("*.png"))[::100]:
+        ops = {"op": "alpha"}, {"op": "quantize", "palette": "earth", "colors": PALETTE}, {"op": "outline"}
+        result = finish(tmp_path, _png.read(path), *ops)
+        assert {tuple(pixel) for pixel in result.reshape(-1, 4).tolist()} <= allowed
