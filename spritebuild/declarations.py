@@ -361,10 +361,7 @@ DECLARED: dict[str, type[Table]] = {
 
 
 class _TomlSchema(GenerateJsonSchema):
-    """A schema for editors: every key has a title, names outside their pattern are wrong, and TOML has no null."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return True
+    """A schema for TOML: it has no null, and a name that is not a name is wrong."""
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         generated = super().dict_schema(schema)

@@ -68,6 +68,21 @@ def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
 
 
 @contextlib.contextmanager
+def pinning(path: Path) -> Iterator[tuple[Remote, dict[str, remote.Declaration]]]:
+    """The sources of a project and what it pins; nothing is resolved."""
+    spritefile = load(path)
+    with machine_errors():
+        store = Store(idle.state_folder(spritefile.root))
+        try:
+            files = digest.Files(store.files())
+            yield Remote(spritefile.root, store.root / "models", files), _declarations(spritefile)
+            store.record_files(files.fresh)
+            store.close()
+        finally:
+            store.abandon()
+
+
+@contextlib.contextmanager
 def alone(root: Path, status: Status) -> Iterator[None]:
     """Hold the project's build lock, which the kernel releases however the holder ends; wait for another holder."""
     state = idle.state_folder(root)

@@ -12,6 +12,7 @@ from spritebuild.declarations import Look, Project, Tables
 from spritebuild.mistakes import Mistake, alternatives, say
 
 PATH_HINT = "paths are relative to the folder of the spritefile and stay in it"
+LONGEST_NAME, LONGEST_PATH = 255, 1000  # bytes that every file system takes
 NOT_FOR_ASSETS = (".spritebuild", ".git")
 
 Keys = tuple[str | int, ...]
@@ -21,9 +22,12 @@ def inside(root: Path, relative: str) -> Path:
     """The resolved path; raises ValueError if it is absolute, has a drive or "..", or leaves root through a symlink."""
     check_relative(relative)
     top = root.resolve()
+    path = top / relative
     try:
-        path = (top / relative).resolve()
-    except (OSError, RuntimeError):  # a name too long; a loop of symlinks
+        path = path.resolve(strict=True)
+    except FileNotFoundError:
+        path = path.resolve()
+    except (OSError, RuntimeError):  # a loop of symlinks, a file used as a folder
         raise ValueError("cannot be resolved") from None
     if not path.is_relative_to(top):
         raise ValueError("leaves the project through a symlink")
@@ -39,6 +43,8 @@ def check_relative(relative: str) -> None:
         raise ValueError('contains ".."')
     if "\0" in relative:
         raise ValueError("contains a null character")
+    if max(len(part.encode()) for part in (*path.parts, "")) > LONGEST_NAME or len(relative.encode()) > LONGEST_PATH:
+        raise ValueError("is too long")
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,13 @@ def _present(draft: Draft, keys: Keys, relative: str, *, folder: bool = False) -
     except ValueError as error:
         yield Mistake(keys, f"{keys[-1]} {say(relative)} {error}", PATH_HINT, key=False)
         return
-    if folder and not path.is_dir():
-        yield Mistake(keys, f"folder {say(relative)} does not exist", key=False)
-    elif not folder and not path.is_file():
-        yield Mistake(keys, f"file {say(relative)} does not exist", key=False)
+    try:
+        there = path.is_dir() if folder else path.is_file()
+    except OSError as error:
+        yield Mistake(keys, f"{keys[-1]} {say(relative)} cannot be read: {error.strerror}", key=False)
+        return
+    if not there:
+        yield Mistake(keys, f"{'folder' if folder else 'file'} {say(relative)} does not exist", key=False)
 
 
 def _categories(draft: Draft) -> Iterator[Mistake]:

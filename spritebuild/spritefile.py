@@ -87,7 +87,7 @@ def load(path: Path) -> Spritefile:
     faults += [*unread, *_twice(parts)]
 
     files = tuple(part.file for part in parts)
-    merged = {table: _merged(getattr(part.tables, table) for part in parts) for table in DECLARED}
+    merged: dict[str, Any] = {table: _merged(getattr(part.tables, table) for part in parts) for table in DECLARED}
     if not unread and all(part.complete for part in parts):  # else names would be missed that are declared
         names = {table: _merged(_named(part.tree, table) for part in parts) for table in DECLARED}
         draft = Draft(root, path.resolve(), document.project, Tables.model_construct(None, **merged), names)
@@ -95,7 +95,7 @@ def load(path: Path) -> Spritefile:
     if faults:
         raise SpritefileError(faults)
     assert document.project is not None
-    return Spritefile(root, document.project, **merged, files=files)
+    return Spritefile(root, document.project, **merged, files=files, include=document.include)
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,8 @@ def _found(root: Path, pattern: str, main: str) -> list[str]:
         paths = [path for path in root.glob(pattern) if path.is_file()]
     except (ValueError, NotImplementedError):
         raise ValueError("is not a glob") from None
+    except OSError as error:
+        raise ValueError(f"cannot be searched: {error.strerror}") from None
     names = sorted({path.relative_to(root).as_posix() for path in paths} - {main})
     for name in names:
         try:

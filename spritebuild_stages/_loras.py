@@ -42,7 +42,8 @@ def _load(pipe: Any, name: str, lora: Lora) -> None:
     options = {"use_safetensors": True, "local_files_only": True}
     try:
         declared = _declared(pipe, lora.path, options)
-        pipe.load_lora_weights(str(lora.path), adapter_name=name, **options)
+        # The short cut of low_cpu_mem_usage takes tensors of any shape.
+        pipe.load_lora_weights(str(lora.path), adapter_name=name, low_cpu_mem_usage=False, **options)
     except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:
         raise UsageError(
             f"LoRA {lora.name!r} does not fit the model: {str(error).splitlines()[0] if str(error) else error!r}",

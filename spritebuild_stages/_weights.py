@@ -128,7 +128,7 @@ def _components(index: Path, declared: dict[str, Any]) -> set[str]:
     for name, value in components.items():
         if value not in ([None, None], [*ALSO_ALLOWED]) and not (len(value) == 2 and value[0] in LIBRARIES):
             raise PolicyError(
-                f"component {name} is of {value[0] if value else value!r}",
+                f"component {name} is of {value[0] if value else 'nothing'}",
                 where=str(index),
                 facts=[("allowed", ", ".join(LIBRARIES))],
                 hint="code that comes with a model is never run",

@@ -181,9 +181,7 @@ class Generate(Stage):
             self._verdicts[key] = _probe.remembered(context.memory, about, find)
         if self._verdicts[key]:
             return params.batch, []
-        return 1, [
-            f"on this machine the slots of a batch of {params.batch} disagree: made one at a time"
-        ]
+        return 1, [f"on this machine the slots of a batch of {params.batch} disagree: made one at a time"]
 
 
 def _loras(params: GenerateParams, files: Mapping[str, Path]) -> list[Lora]:

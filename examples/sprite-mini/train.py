@@ -368,7 +368,7 @@ def train_unet(args, pixels, token_ids, weights, tokenizer):
         tokens = token_ids[picks, variants].clone()
         tokens[torch.rand(UNET_BATCH, generator=generator) < 0.1] = empty
         clean = latents[picks]
-        times = torch.randint(0, 1000, (UNET_BATCH,), generator=generator)
+        times = ((torch.arange(UNET_BATCH) + torch.rand(UNET_BATCH, generator=generator)) * (1000 / UNET_BATCH)).long()
         noise = torch.randn(clean.shape, generator=generator)
         noisy = scheduler.add_noise(clean, noise, times).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):

@@ -1,0 +1,110 @@
+"""`spritebuild gc`, `clean` and `doctor`: the state of a project and of this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spritebuild import idle
+from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.progress import PlainStatus, say
+from spritebuild.errors import IntegrityError, SpritebuildError
+
+PACKAGES = ("numpy", "pillow", "deflate", "torch", "diffusers", "transformers", "peft", "dvc")
+
+
+@click.command()
+@spritefile_option
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--keep-days", type=click.FloatRange(0), default=14.0, show_default=True, help="Keep what is younger.")
+def gc(file: Path | None, dry_run: bool, keep_days: float) -> None:
+    """Remove blobs that neither the lock nor the present spritefile needs and that are older than --keep-days."""
+    from spritebuild.collect import collect
+    from spritebuild.files import machine_errors
+    from spritebuild.project import alone, opened
+
+    path = find(file)
+    with alone(path.absolute().parent.resolve(), PlainStatus()), opened(path) as project, machine_errors():
+        removed, size, kept = collect(project, keep_days * 86400, dry_run=dry_run)
+    verb = "would remove" if dry_run else "removed"
+    say(f"{verb} {removed} blob{'s' * (removed != 1)}, {size / 1e6:.1f} MB; kept {kept}")
+
+
+@click.command()
+@spritefile_option
+@click.option("--store", is_flag=True, help="Remove the store as well: the next build runs everything.")
+def clean(file: Path | None, store: bool) -> None:
+    """Remove the assets that builds installed, unless they were edited by hand."""
+    from spritebuild.files import machine_errors
+    from spritebuild.install import Installer
+    from spritebuild.project import alone, opened
+
+    path = find(file)
+    root = path.absolute().parent.resolve()
+    with alone(root, PlainStatus()), machine_errors():
+        idle.forget(root)
+        with opened(path) as project:
+            recorded = project.store.installed()
+            installer = Installer(project.root, project.store, project.known.lock, recorded, project.known.files)
+            gone = [name for name in recorded if installer.remove(name)]
+            project.store.record_installed((), gone)
+        if store:
+            state = idle.state_folder(root)
+            for child in state.iterdir():  # the lock file stays: it is held
+                if child.is_dir() and child.name != "replaced":
+                    shutil.rmtree(child)
+                elif child.name.startswith("traces.db"):
+                    child.unlink()
+    left = len(recorded) - len(gone)
+    say(f"removed {len(gone)} asset{'s' * (len(gone) != 1)}" + (f"; {left} edited by hand left" if left else ""))
+
+
+@click.command()
+@spritefile_option
+@click.option("--probe/--no-probe", default=True, help="Load each model and probe its determinism.")
+@click.option("--repair", is_flag=True, help="Set a damaged trace database aside and make a new one.")
+@json_option
+def doctor(file: Path | None, probe: bool, repair: bool, as_json: bool) -> None:
+    """Report versions and the device, verify every blob of the store, and probe each model's determinism."""
+    from spritebuild import __version__
+    from spritebuild.doctor import examine_store, probe_models, repair_traces
+
+    report: dict[str, Any] = {"spritebuild": __version__, "python": sys.version.split()[0]}
+    for package in PACKAGES:
+        try:
+            report[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            report[package] = "absent"
+    damaged: list[str] = []
+    try:
+        path = find(file)
+    except SpritebuildError:
+        path = None
+    if path is not None:
+        if repair:
+            repair_traces(path)
+        report["store"], damaged = examine_store(path)
+        if probe and report["torch"] != "absent":
+            report["models"] = probe_models(path)
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        for name, value in report.items():
+            if isinstance(value, dict):
+                click.echo(f"{name}")
+                for key, inner in value.items():
+                    click.echo(f"  {key:<14} {inner}")
+            else:
+                click.echo(f"{name:<16} {value}")
+    if damaged:
+        raise IntegrityError(
+            f"{len(damaged)} damaged blob{'s' * (len(damaged) > 1)} set aside",
+            facts=[("", name) for name in damaged[:10]],
+            hint="spritebuild build makes them again",
+        )

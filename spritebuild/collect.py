@@ -1,0 +1,44 @@
+"""Garbage collection of a project's store: removes blobs that nothing declared now needs."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from spritebuild.project import Project
+
+
+def collect(project: Project, age: float, *, dry_run: bool) -> tuple[int, int, int]:
+    """Remove blobs older than `age` seconds that are not needed; returns blobs and bytes removed, and blobs kept.
+
+    Needed are the locked and approved bytes of every asset, what stands in for them, and every output of an action as
+    it is declared now. The caller holds the build lock.
+    """
+    store = project.store
+    needed = {name for entry in project.known.lock.values() for name in (entry.digest, entry.approved) if name}
+    needed |= set(project.known.stand_ins.values()) | set(store.installed().values())
+    current = set(store.described_keys().values())
+    for key, outputs in store.all_outputs():
+        if key in current:
+            needed |= set(outputs.values())
+    old = time.time() - age
+    removed: set[str] = set()
+    size = kept = 0
+    for name, entry in store.blobs():
+        stat = entry.stat()
+        if name in needed or stat.st_mtime > old:
+            kept += 1
+            continue
+        removed.add(name)
+        size += stat.st_size
+    if not dry_run:
+        store.forget([key for key, outputs in store.all_outputs() if removed.intersection(outputs.values())])
+        store.commit()  # first the traces, so that none ever names a blob that is gone
+        for name in removed:
+            store.remove(name)
+        shutil.rmtree(store.root / "quarantine", ignore_errors=True)
+        pinned = {pin.digest for pin in project.pins.values()}
+        for folder in store.root.glob("models/*"):
+            if folder.name not in pinned:
+                shutil.rmtree(folder, ignore_errors=True)
+    return len(removed), size, kept

@@ -1,0 +1,30 @@
+"""The JSON schema of a spritefile with the built-in stages' own params in it, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spritebuild.resolve import FINISH, GENERATE
+from spritebuild.spritefile import json_schema
+from spritebuild.stage import Stages
+
+
+def full_schema() -> dict[str, Any]:
+    """JSON schema, draft 2020-12. Finishing ops and schedulers are those of the built-in stages."""
+    schema = json_schema()
+    stages = Stages()
+    finish = stages[FINISH].Params.model_json_schema(ref_template="#/$defs/{model}")
+    generate = stages[GENERATE].Params.model_json_schema()
+    definitions = schema["$defs"]
+    definitions |= finish["$defs"]
+    own = {
+        "type": "object",
+        "properties": {"stage": {"type": "string", "description": "The kind of a stage of your own."}},
+        "required": ["stage"],
+    }
+    entry = {"anyOf": [*finish["properties"]["ops"]["items"]["oneOf"], own]}
+    for look in ("Style", "Sprite"):
+        properties = definitions[look]["properties"]
+        properties["finish"]["items"] = entry
+        properties["scheduler"]["enum"] = generate["properties"]["scheduler"]["enum"]
+    return schema
