@@ -169,7 +169,7 @@ class _Source(Table):
         ways = [key for key in ("builtin", "path", "dvc", "colors", "file") if key in type(self).model_fields]
         said = [key for key in ways if getattr(self, key) is not None]
         if len(said) != 1:
-            raise ValueError(f"needs one of {', '.join(ways)}" + (f", not {' and '.join(said)}" if said else ""))
+            raise ValueError(f"say one of {', '.join(ways)}" + (f", not {' and '.join(said)}" if said else ""))
         return self
 
 

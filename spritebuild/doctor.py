@@ -13,6 +13,7 @@ from typing import Any
 from spritebuild import idle
 from spritebuild.errors import SpritebuildError
 from spritebuild.files import machine_errors
+from spritebuild.graph import Action
 from spritebuild.project import alone, opened
 from spritebuild.resolve import GENERATE
 from spritebuild.status import Status
@@ -57,7 +58,7 @@ def probe_models(path: Path) -> dict[str, str]:
     """Run one sprite of every model in a worker; says the device and whether batches may be trusted there."""
     found: dict[str, str] = {}
     with opened(path) as project:
-        chosen = {}
+        chosen: dict[str, Action] = {}
         for action in project.graph.actions.values():
             for _, source in action.sources():
                 if action.stage == GENERATE and source.name.startswith("models."):

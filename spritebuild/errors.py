@@ -1,15 +1,15 @@
 """Every error that spritebuild raises on purpose; knows nothing of what failed.
 
-    SpritebuildError
-    ├── UsageError            2   the command line or the project cannot mean that
-    │   └── SpritefileError   2   the spritefile, all of its faults at once
-    ├── RegressionError       1   an asset differs from what was approved
-    ├── LockError             3   the lock does not say what the spritefile says
-    ├── IntegrityError        4   bytes are not the bytes that were pinned
-    ├── PolicyError           4   refused on purpose: pickles, remote code, a file that is not ours
-    ├── MachineError          5   disk, device, memory, a missing extra
-    ├── StageError            5   a stage failed on an action
-    └── Interrupted         130   Ctrl-C
+SpritebuildError
+├── UsageError            2   the command line or the project cannot mean that
+│   └── SpritefileError   2   the spritefile, all of its faults at once
+├── RegressionError       1   an asset differs from what was approved
+├── LockError             3   the lock does not say what the spritefile says
+├── IntegrityError        4   bytes are not the bytes that were pinned
+├── PolicyError           4   refused on purpose: pickles, remote code, a file that is not ours
+├── MachineError          5   disk, device, memory, a missing extra
+├── StageError            5   a stage failed on an action
+└── Interrupted         130   Ctrl-C
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class StageError(SpritebuildError):
     exit_code = 5
 
 
-class Interrupted(SpritebuildError):
+class Interrupted(SpritebuildError):  # noqa: N818 - it is no error of anybody's
     """The user stopped the build; everything finished before is stored."""
 
     exit_code = 130

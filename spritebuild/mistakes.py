@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,8 @@ MOST_COMPARED = 1000
 
 NAME_HINT = 'names are lower-case letters, digits, "-" and "_", at most 100, and begin with a letter or a digit'
 AXIS_HINT = 'axes are named by letters, digits and "_", and do not begin with a digit'
+
+BARE_KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_VALUE}}}")
 
 _TYPES = {
     "string_type": "text",
@@ -57,13 +60,21 @@ class Mistake:
 
 def say(value: object) -> str:
     """A value as a person would write it, short and safe to print."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return printable(json.dumps(_clip(value), ensure_ascii=False))
-    if isinstance(value, int | float):
-        return _clip(str(value))
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a date or time"
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return printable(json.dumps(_clip(value), ensure_ascii=False))
+        case int() | float():
+            return _clip(str(value))
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+        case None:
+            return "nothing"
+        case _:
+            return "a date or time"
 
 
 def printable(text: str) -> str:
@@ -124,7 +135,11 @@ def _unknown_key(problem: Mapping[str, Any], path: tuple[str | int, ...], docume
 
 def stage_mistake(problem: Mapping[str, Any], path: tuple[str | int, ...], known: Sequence[str]) -> Mistake:
     """What pydantic found in a stage's params, at a path of the spritefile; `known` are the keys there could be."""
-    return _plainly(problem, path, known)
+    mistake = _plainly(problem, path, known)
+    # A stage's own message need not say which key it is about.
+    return (
+        replace(mistake, message=f"{_label(path)}: {mistake.message}") if problem["type"] == "value_error" else mistake
+    )
 
 
 def _plainly(problem: Mapping[str, Any], path: tuple[str | int, ...], known: Sequence[str]) -> Mistake:
@@ -133,23 +148,22 @@ def _plainly(problem: Mapping[str, Any], path: tuple[str | int, ...], known: Seq
     label = _label(path)
     match kind:
         case "extra_forbidden":
-            hint = _near(str(path[-1]), known) or f"keys: {', '.join(known)}"
-            return Mistake(path, f"unknown key {say(path[-1])}", hint)
-        case "missing" if isinstance(path[-1], int):  # a size of one number
+            near = _near(str(path[-1]), known)
+            return Mistake(path, f"unknown key {say(path[-1])}", near or f"keys: {', '.join(known)}")
+        case "missing" if isinstance(path[-1], int):  # a pair of one
             return Mistake(path[:-1], f"{_label(path[:-1])} must hold more values", key=False)
         case "missing":
             return Mistake(path, f"{say(path[-1])} is missing")
         case "value_error":
-            reason = str(context["error"])
-            return Mistake(path, f"{say(path[-1])} {reason}" if reason.startswith("needs ") else reason, key=False)
+            return Mistake(path, str(context["error"]), key=False)
         case "literal_error" | "enum":
             expected = str(context["expected"]).replace("'", '"')
-            return Mistake(path, f"{label} must be {expected}, not {say(value)}", key=False)
+            hint = _near(value, _quoted(context["expected"])) if isinstance(value, str) else None
+            return Mistake(path, f"{label} must be {expected}, not {say(value)}", hint, key=False)
         case "union_tag_invalid":
-            tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
             what = context["discriminator"].strip("'")
-            message = f"unknown {what} {say(context['tag'])}"
-            return Mistake((*path, what), message, alternatives(context["tag"], tags, f"{what}s"), key=False)
+            hint = alternatives(context["tag"], _quoted(context["expected_tags"]), f"{what}s")
+            return Mistake((*path, what), f"unknown {what} {say(context['tag'])}", hint, key=False)
         case "string_pattern_mismatch" if context["pattern"].startswith("^#"):
             return Mistake(path, f"{say(value)} is not a color", 'colors are written "#rgb" or "#rrggbb"', key=False)
         case "too_short" | "string_too_short" if context["min_length"] == 1:
@@ -169,9 +183,14 @@ def _plainly(problem: Mapping[str, Any], path: tuple[str | int, ...], known: Seq
     return Mistake(path, f"{label}: {printable(problem['msg'])}", key=False)
 
 
+def _quoted(choices: str) -> list[str]:
+    """The choices in pydantic's `'a', 'b' or 'c'`."""
+    return re.findall(r"'([^']*)'", choices)
+
+
 def _label(path: Sequence[str | int]) -> str:
     if path and isinstance(path[-1], str):
-        return printable(_clip(path[-1]))
+        return path[-1] if BARE_KEY.fullmatch(path[-1]) else say(path[-1])
     return f"every item of {next((part for part in reversed(path) if isinstance(part, str)), 'the list')}"
 
 

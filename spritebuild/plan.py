@@ -110,9 +110,9 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         if inputs is not None:
             keys[id] = action.key(inputs)
         if not rebuild:
-            found = known.locked(action) or (known.store.outputs(keys[id]) if id in keys else None)
-            if found is not None:
-                outputs[id] = found
+            given = known.locked(action) or (known.store.outputs(keys[id]) if id in keys else None)
+            if given is not None:
+                outputs[id] = given
 
     present = {
         path: found
@@ -129,8 +129,8 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         action = graph.actions[id]
         names = demanded[id]
         if id in chosen:
-            given = outputs.get(id, {})
-            names |= {name for name, path in action.installs if present.get(path) != given.get(name)}
+            expected = outputs.get(id, {})
+            names |= {name for name, path in action.installs if present.get(path) != expected.get(name)}
         if id not in outputs or any(
             name not in outputs[id] or not (known.store.has(outputs[id][name]) or outputs[id][name] in at_hand)
             for name in names
@@ -177,9 +177,7 @@ def describe(action: Action, key: str, inputs: Mapping[str, str]) -> Description
 # Reasons
 
 
-def explain(
-    action: Action, known: Known, outputs: Mapping[str, Mapping[str, str]], key: str | None
-) -> str:
+def explain(action: Action, known: Known, outputs: Mapping[str, Mapping[str, str]], key: str | None) -> str:
     """Why an action has to run, in the words of the spritefile; empty where only its inputs changed."""
     before = known.store.description(action.id)
     locked = known.locked(action)
@@ -243,5 +241,3 @@ def _shown(value: Any) -> str:
         return "(default)"
     text = digest.canonical(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-

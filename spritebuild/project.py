@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spritebuild import digest, idle, lock, remote
+from spritebuild import digest, idle, lock
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
 from spritebuild.pins import Pin
 from spritebuild.plan import Known
-from spritebuild.remote import Remote
+from spritebuild.remote import Declaration, Remote, pinned
 from spritebuild.resolve import resolve
 from spritebuild.spritefile import Spritefile, load
 from spritebuild.stage import Stages
@@ -42,7 +42,7 @@ class Project:
     def store(self) -> Store:
         return self.known.store
 
-    def declarations(self) -> dict[str, remote.Declaration]:
+    def declarations(self) -> dict[str, Declaration]:
         """The tables whose bytes are pinned, by name as `models.mini`."""
         return _declarations(self.spritefile)
 
@@ -57,10 +57,10 @@ def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
         try:
             files = digest.Files(store.files())
             sources = Remote(spritefile.root, store.root / "models", files)
-            pinned = remote.pinned(sources, _declarations(spritefile), locked=locked)
-            graph = resolve(spritefile, stages, pinned, files)
+            pins = pinned(sources, _declarations(spritefile), locked=locked)
+            graph = resolve(spritefile, stages, pins, files)
             known = Known(str(spritefile.root), lock.read(spritefile.root), store, files, store.stand_ins())
-            yield Project(spritefile, graph, stages, pinned, known, sources)
+            yield Project(spritefile, graph, stages, pins, known, sources)
             store.record_files(files.fresh)
             store.close()
         finally:
@@ -68,7 +68,7 @@ def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
 
 
 @contextlib.contextmanager
-def pinning(path: Path) -> Iterator[tuple[Remote, dict[str, remote.Declaration]]]:
+def pinning(path: Path) -> Iterator[tuple[Remote, dict[str, Declaration]]]:
     """The sources of a project and what it pins; nothing is resolved."""
     spritefile = load(path)
     with machine_errors():
@@ -104,6 +104,6 @@ def alone(root: Path, status: Status) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _declarations(spritefile: Spritefile) -> dict[str, remote.Declaration]:
+def _declarations(spritefile: Spritefile) -> dict[str, Declaration]:
     models = {f"models.{name}": model for name, model in spritefile.models.items()}
     return {**models, **{f"loras.{name}": lora for name, lora in spritefile.loras.items()}}

@@ -143,9 +143,7 @@ class Remote:
         try:
             from dvc.api import DVCFileSystem
         except ImportError:
-            raise MachineError(
-                "models of another repository need DVC", hint='pip install "spritebuild[dvc]"'
-            ) from None
+            raise MachineError("models of another repository need DVC", hint='pip install "spritebuild[dvc]"') from None
         os.environ["DVC_NO_ANALYTICS"] = "1"
         arrived = self.kept / f"arriving-{secrets.token_hex(4)}" / Path(source.path).name
         arrived.parent.mkdir(parents=True)

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 from spritebuild import digest
 from spritebuild.errors import Fault, SpritefileError
 from spritebuild.graph import Action, Graph, Output, Ref, Source, recipe
-from spritebuild.pins import Pin
 from spritebuild.mistakes import alternatives, say, stage_mistake
+from spritebuild.pins import Pin
 from spritebuild.spritefile import Sheet, Sprite, Spritefile, Style
 from spritebuild.stage import Stage, Stages
 
@@ -96,13 +96,14 @@ class _Resolver:
     def _variants(self, name: str, sprite: Sprite) -> Iterator[tuple[str, dict[str, str], int]]:
         """Every sprite that a declaration stands for: its name, the words of its matrix, its seed."""
         seeds = sprite.seeds or [self.spritefile.project.seed if sprite.seed is None else sprite.seed]
-        axes = list(sprite.matrix or {})
-        template = sprite.name or "-".join(["{name}", *(f"{{{axis}}}" for axis in axes), *["{seed}"] * (len(seeds) > 1)])
-        for values in itertools.product(*(sprite.matrix[axis] for axis in axes)) if axes else [()]:
+        axes = sprite.matrix or {}
+        slots = ["name", *axes, *["seed"] * (len(seeds) > 1)]
+        template = sprite.name or "-".join(f"{{{slot}}}" for slot in slots)
+        for values in itertools.product(*axes.values()):
             words = {axis: str(value) for axis, value in zip(axes, values, strict=True)}
             for seed in seeds:
-                slots = {"name": name, "seed": str(seed), **{axis: _slug(word) for axis, word in words.items()}}
-                yield self._filled(template, slots, ("sprites", name, "name")), words, seed
+                slugs = {"name": name, "seed": str(seed), **{axis: _slug(word) for axis, word in words.items()}}
+                yield self._filled(template, slugs, ("sprites", name, "name")), words, seed
 
     def _chain(
         self,
@@ -150,8 +151,9 @@ class _Resolver:
         template = look.values.get("prompt", "{prompt}")
         text = self._filled(template, {**words, "prompt": text}, look.where.get("prompt", ("sprites", name, "prompt")))
         triggers = list(self.spritefile.models[look.values["model"]].triggers) if "model" in look.values else []
-        for lora in look.values.get("loras", ()):
-            triggers += self.spritefile.loras[lora.name].triggers
+        triggers += [
+            word for lora in look.values.get("loras", ()) for word in self.spritefile.loras[lora.name].triggers
+        ]
         missing = [word for word in dict.fromkeys(triggers) if word.lower() not in text.lower()]
         return ", ".join([*missing, text])
 
@@ -170,8 +172,8 @@ class _Resolver:
         if look.values.get("loras") and "loras" in stage.Inputs.model_fields:
             values["loras"] = [lora.model_dump() for lora in look.values["loras"]]
             origins["loras"] = _dotted(look.where["loras"])
-            for name in dict.fromkeys(lora.name for lora in look.values["loras"]):
-                inputs.append((f"loras.{name}", Source(f"loras.{name}", self.pins[f"loras.{name}"].digest)))
+            names = dict.fromkeys(f"loras.{lora.name}" for lora in look.values["loras"])
+            inputs += [(name, Source(name, self.pins[name].digest)) for name in names]
         return tuple(inputs)
 
     # Styles
@@ -269,8 +271,14 @@ class _Resolver:
                 hint = alternatives(pattern, self.finals, "sprites")
                 self._blame(("sheets", name, "sprites", number), f"no sprite is called {say(pattern)}", hint)
             chosen |= {sprite: self.finals[sprite] for sprite in matching}
-        said = {"columns": sheet.columns, "spacing": sheet.spacing, "margin": sheet.margin, "format": sheet.format}
-        values = {"names": list(chosen), "image_name": f"{name}.png", **{k: v for k, v in said.items() if v is not None}}
+        said: dict[str, Any] = {
+            "columns": sheet.columns,
+            "spacing": sheet.spacing,
+            "margin": sheet.margin,
+            "format": sheet.format,
+        }
+        values: dict[str, Any] = {"names": list(chosen), "image_name": f"{name}.png"}
+        values |= {key: value for key, value in said.items() if value is not None}
         origins = {key: f"sheets.{name}.{key}" for key in values} | {"names": f"sheets.{name}.sprites"}
         params = self._params(stage, values, origins, ("sheets", name), Folded({}, {}))
         if params is None or not chosen:
@@ -317,14 +325,15 @@ class _Resolver:
             return None
 
     def _params(
-        self, stage: Stage, values: Mapping[str, Any], origins: Mapping[str, str], where: Where, look: Look
+        self, stage: Stage, values: Mapping[str, Any], origins: Mapping[str, str], where: Where, look: Folded
     ) -> Mapping[str, Any] | None:
         """The params that differ from the stage's defaults; None, with faults, where the stage refuses them."""
         try:
             return _dumped(stage.Params.model_validate(values))
         except ValidationError as error:
             for problem in error.errors():
-                key, *rest = problem["loc"] or ("",)
+                first, *rest = problem["loc"] or ("",)
+                key = str(first)
                 if key in look.where:
                     place: Where = (*look.where[key], *rest)
                 elif key in look.values.get("params", {}):

@@ -12,7 +12,7 @@ import queue
 import shutil
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +88,8 @@ class _Runner:
     fresh: frozenset[str]
 
     def __post_init__(self) -> None:
-        self.result = Result({d.action: d.outputs for d in self.plan.decisions.values() if d.verdict == "reuse" and d.outputs})
+        reused = {d.action: d.outputs for d in self.plan.decisions.values() if d.verdict == "reuse" and d.outputs}
+        self.result = Result(reused)
         self.unfinished = {d.action for d in self.plan.to_run()}
         self.missing = {
             id: len({ref.action for ref in self.graph.actions[id].producers()} & self.unfinished)
@@ -283,7 +284,7 @@ class _Runner:
         trace = Trace(digests, {"platform": platform, "seconds": round(seconds, 4), **notes})
         for warning in notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
-        key, inputs = self.keys[id]
+        key, _ = self.keys[id]
         self.store.record(key, id, trace, now=stage.device != "cpu")
         self.result.ran[id] = trace
         self.status.finished(id, action.stage, seconds)
@@ -315,5 +316,3 @@ class _Runner:
                 self.missing[consumer] -= 1
                 if self.missing[consumer] == 0 and consumer in self.unfinished:
                     self.ready.append(consumer)
-
-

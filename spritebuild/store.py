@@ -45,7 +45,7 @@ class Description:
     inputs: Mapping[str, str]
 
 
-class Damaged(Exception):
+class Damaged(Exception):  # noqa: N818 - caught and healed, never shown
     """A blob did not match its digest and was set aside; whoever needs it plans again."""
 
     def __init__(self, digest: str) -> None:

@@ -77,7 +77,7 @@ class Worker:
 
 def _import_path() -> str:
     """Where this process finds packages, less its own script folder: the child must see the same ones."""
-    return os.pathsep.join(path for path in sys.path[1:] + [str(Path(__file__).parents[1])] if path)
+    return os.pathsep.join(path for path in [*sys.path[1:], str(Path(__file__).parents[1])] if path)
 
 
 # How a stage is bound and run: used by the child, and in the engine's own process for CPU stages
@@ -116,9 +116,7 @@ def raised(message: Mapping[str, Any], action: str) -> SpritebuildError:
     """The error of a `failed` message."""
     kind = getattr(errors, message.get("kind") or "StageError", StageError)
     facts = [("action", action), *message.get("facts", ())]
-    error: SpritebuildError = kind(
-        message["failed"], where=message.get("where"), facts=facts, hint=message.get("hint")
-    )
+    error: SpritebuildError = kind(message["failed"], where=message.get("where"), facts=facts, hint=message.get("hint"))
     if message.get("traceback"):
         error.add_note(message["traceback"])
     return error

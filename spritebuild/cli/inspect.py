@@ -73,7 +73,8 @@ def why(target: str, file: Path | None, as_json: bool) -> None:
                     "reason": decision.reason if decision else "",
                     "params": {name: [value, action.origins.get(name)] for name, value in action.params.items()},
                     "inputs": {
-                        name: {"from": ref.name if isinstance(ref, Source) else ref.action} for name, ref in action.inputs
+                        name: {"from": ref.name if isinstance(ref, Source) else ref.action}
+                        for name, ref in action.inputs
                     },
                     "outputs": dict(decided.outputs.get(id, {})),
                     "installs": dict(action.installs),
@@ -95,7 +96,7 @@ def _print_action(row: dict[str, Any]) -> None:
     lines: list[tuple[str, str, str]] = [("stage", row["stage"], "")]
     for name, (value, origin) in row["params"].items():
         text = json.dumps(value, ensure_ascii=False)
-        lines.append((name, text if len(text) <= 100 else text[:97] + "...", origin or ""))
+        lines.append((name, text if len(text) <= 100 else f"{text[:97]}...", origin or ""))
     lines += [(name, f"from {source['from']}", "") for name, source in list(row["inputs"].items())[:12]]
     lines += [(name, f"{path}  {row['outputs'].get(name, '')[:12]}", "") for name, path in row["installs"].items()]
     if row["made"]:

@@ -1,0 +1,39 @@
+# Two commands do all the set-up: `make build` and `make test`.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: build test lint faults bench schema pin clean
+
+build: $(READY)  ## the environment, then this repository's own sprites
+	$(BIN)/spritebuild build
+
+test: $(READY) lint  ## lint, types, contracts, tests
+	$(BIN)/pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+faults: $(READY)  ## a fault at every mutating system call (needs strace)
+	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
+
+schema: $(READY)  ## docs/spritefile.schema.json, for editors
+	$(BIN)/spritebuild schema > docs/spritefile.schema.json
+
+pin: $(READY)  ## write the environment as it is now to lockfiles/requirements.txt
+	(head -n 1 lockfiles/requirements.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//') > $(VENV)/pins
+	mv $(VENV)/pins lockfiles/requirements.txt
+
+clean:
+	rm -rf $(VENV) .spritebuild assets
+
+$(READY): lockfiles/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r lockfiles/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
