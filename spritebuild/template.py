@@ -22,10 +22,10 @@ assets = "assets"                     # finished pictures go here
 [models.mini]
 builtin = "sprite-mini"               # 32x32, made for a CPU; comes with spritebuild
 
-[palettes.island]
+[palettes.dungeon]
 colors = [
-  "#1a1c2c", "#5d275d", "#b13e53", "#ef7d57", "#ffcd75", "#a7f070", "#38b764", "#257179",
-  "#29366f", "#3b5dc9", "#41a6f6", "#73eff7", "#f4f4f4", "#94b0c2", "#566c86", "#333c57",
+  "#0d0b10", "#6e6e6d", "#a6a6a4", "#f0ece2", "#5a1410", "#c11717", "#e0682c", "#ead445",
+  "#97772f", "#5a3a1e", "#e0a078", "#364d32", "#3daa32", "#22255b", "#2f71c9", "#8e3bb0",
 ]
 
 [styles.items]
@@ -35,7 +35,7 @@ steps = 20
 guidance = 3.0
 finish = [
   { op = "alpha" },                   # every pixel opaque or transparent
-  { op = "quantize", palette = "island" },
+  { op = "quantize", palette = "dungeon" },
 ]
 
 [sprites.potion]

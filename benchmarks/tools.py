@@ -1,0 +1,335 @@
+"""The same project for spritebuild and its peers: per sprite `draw` and `polish`, then one sheet of all of them.
+
+Every sprite has a seed of its own, and all of them depend on one file of declarations, `sprites.txt`; so the graph has
+2N+1 actions. Each tool gets it in the form that its manual recommends and that is cheap for it. Actions are trivial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from measure import Case, run
+
+SPEC = "sprites.txt"
+DRAWN = "drawn"
+ASSETS = "assets"
+SHEET = f"{ASSETS}/all.png"
+
+
+class Tool(ABC):
+    """A build tool with the project of `sprites` sprites in `folder`. An environment variable NAME says where it is."""
+
+    name: str
+    dry: bool = True  # whether it can say what it would do
+
+    def __init__(self, folder: Path, sprites: int) -> None:
+        self.folder = folder
+        self.sprites = sprites
+
+    @classmethod
+    def found(cls) -> str | None:
+        """The tool's program: what its environment variable says, or else the one on the PATH."""
+        return shutil.which(os.environ.get(cls.name.upper(), cls.name))
+
+    @property
+    def program(self) -> str:
+        return self.found() or self.name
+
+    def case(self, *arguments: str, says: str = "") -> Case:
+        """A run of the tool in its project."""
+        return Case([self.program, *arguments], self.folder, says)
+
+    @abstractmethod
+    def declare(self, changes: int = 0) -> None:
+        """Write the project; each count of `changes` gives the first sprite another seed."""
+
+    @abstractmethod
+    def complete(self) -> None:
+        """Bring the project into the state `everything is up to date`, by a full build or by writing that state."""
+
+    @abstractmethod
+    def idle(self) -> Case:
+        """A build that has nothing to do."""
+
+    @abstractmethod
+    def plan(self) -> Case:
+        """The question what a build would do, where that is nothing."""
+
+    @abstractmethod
+    def change(self) -> Case:
+        """A build after one sprite has changed: three actions."""
+
+    def prepare(self) -> None:
+        """Declare and complete the project in an empty folder."""
+        for folder in (self.folder, self.folder / DRAWN, self.folder / ASSETS):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / SPEC).write_text("the declarations of all sprites\n")
+        self.declare()
+        self.complete()
+
+    def _seeds(self, changes: int) -> Iterator[tuple[str, int]]:
+        """Names and seeds."""
+        for number in range(self.sprites):
+            yield f"s{number:05}", number if number or not changes else self.sprites + changes
+
+    def _changed(self, case: Case) -> Case:
+        """The case, with another seed for the first sprite every time."""
+        changes = iter(range(1, 1000))
+        return Case(case.command, case.folder, case.says, before=lambda: self.declare(next(changes)))
+
+    def _removed(self, case: Case) -> Case:
+        """The case, for tools that do not notice another seed: the first sprite's files are missing instead."""
+
+        def remove() -> None:
+            for path in (f"{DRAWN}/s00000.png", f"{ASSETS}/s00000.png", SHEET):
+                (self.folder / path).unlink(missing_ok=True)
+
+        return Case(case.command, case.folder, case.says, before=remove)
+
+    def _write_outputs(self) -> None:
+        for name, _ in self._seeds(0):
+            (self.folder / DRAWN / f"{name}.png").write_bytes(b"")
+        for name, _ in self._seeds(0):
+            (self.folder / ASSETS / f"{name}.png").write_bytes(b"")
+        (self.folder / SHEET).write_bytes(b"")
+
+
+class Spritebuild(Tool):
+    name = "spritebuild"
+
+    @classmethod
+    def found(cls) -> str | None:
+        beside = Path(sys.executable).with_name(cls.name)
+        return shutil.which(os.environ.get(cls.name.upper(), beside)) or super().found()
+
+    def declare(self, changes: int = 0) -> None:
+        write_spritefile(self.folder, self._seeds(changes))
+
+    def complete(self) -> None:
+        run(self.case("build", "--quiet"))
+
+    def idle(self) -> Case:
+        return self.case("build", says="nothing to do")
+
+    def plan(self) -> Case:
+        return self.case("plan", says="nothing to do")
+
+    def change(self) -> Case:
+        return self._changed(self.case("build", says="ran 1 draw, 1 polish, 1 sheet"))
+
+
+def write_spritefile(
+    folder: Path, seeds: Iterator[tuple[str, int]], *, polish: bool = True, sheet: bool = True
+) -> None:
+    """A spritefile with a sprite for every name and seed, and its stages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(Path(__file__).with_name("stages"), folder / "stages", dirs_exist_ok=True)
+    with (folder / "spritefile.toml").open("w") as file:
+        file.write('[project]\nname = "benchmark"\nstages = "stages"\n\n[styles.plain]\nstage = "draw"\n')
+        file.write('finish = [{ stage = "polish" }]\n' if polish else "")
+        for name, seed in seeds:
+            file.write(f'\n[sprites.{name}]\nstyle = "plain"\nseed = {seed}\n')
+            file.write(f'prompt = "a small glass potion, number {name}, seen from the side"\n')
+        file.write('\n[sheets.all]\nsprites = ["*"]\n' if sheet else "")
+
+
+class Ninja(Tool):
+    name = "ninja"
+
+    def declare(self, changes: int = 0) -> None:
+        with (self.folder / "build.ninja").open("w") as file:
+            file.write("rule draw\n  command = : $seed > $out\nrule make\n  command = : > $out\n")
+            for name, seed in self._seeds(changes):
+                file.write(f"build {DRAWN}/{name}.png: draw {SPEC}\n  seed = {seed}\n")
+                file.write(f"build {ASSETS}/{name}.png: make {DRAWN}/{name}.png\n")
+            file.write(f"build {SHEET}: make " + " ".join(f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)) + "\n")
+
+    def complete(self) -> None:
+        run(self.case())
+
+    def idle(self) -> Case:
+        return self.case(says="no work to do")
+
+    def plan(self) -> Case:
+        return self.case("-n", says="no work to do")
+
+    def change(self) -> Case:
+        return self._changed(self.case(says="[3/3]"))
+
+
+class Make(Tool):
+    name = "make"
+
+    def declare(self, changes: int = 0) -> None:
+        with (self.folder / "Makefile").open("w") as file:
+            file.write(f"{SHEET}: " + " ".join(f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)) + "\n\t: > $@\n")
+            for name, seed in self._seeds(changes):
+                file.write(f"{DRAWN}/{name}.png: {SPEC}\n\t: {seed} > $@\n")
+                file.write(f"{ASSETS}/{name}.png: {DRAWN}/{name}.png\n\t: > $@\n")
+
+    def complete(self) -> None:
+        self._write_outputs()
+
+    def idle(self) -> Case:
+        return self.case("-r", says="up to date")
+
+    def plan(self) -> Case:
+        return self.case("-r", "-n", says="up to date")
+
+    def change(self) -> Case:
+        return self._removed(self.case("-r", says=f": > {SHEET}"))
+
+
+class Doit(Tool):
+    name = "doit"
+
+    def declare(self, changes: int = 0) -> None:
+        (self.folder / "dodo.py").write_text(
+            f"""
+from pathlib import Path
+from doit.tools import config_changed
+
+DOIT_CONFIG = {{"backend": "sqlite3", "dep_file": ".doit.db", "reporter": "executed-only"}}
+SPRITES = [f"s{{number:05}}" for number in range({self.sprites})]
+SEEDS = {{name: number for number, name in enumerate(SPRITES)}}
+SEEDS["s00000"] += {changes}
+
+def write(path, seed):
+    Path(path).write_text(f"{{path}} {{seed}}")
+
+def task_draw():
+    for name in SPRITES:
+        path, seed = f"{DRAWN}/{{name}}.png", SEEDS[name]
+        yield {{"name": name, "actions": [(write, [path, seed])], "file_dep": ["{SPEC}"], "targets": [path],
+               "uptodate": [config_changed(str(seed))]}}
+
+def task_polish():
+    for name in SPRITES:
+        path, source = f"{ASSETS}/{{name}}.png", f"{DRAWN}/{{name}}.png"
+        yield {{"name": name, "actions": [(polish, [path, source])], "file_dep": [source], "targets": [path]}}
+
+def polish(path, source):
+    Path(path).write_text(Path(source).read_text() + " polished")
+
+def task_sheet():
+    frames = [f"{ASSETS}/{{name}}.png" for name in SPRITES]
+    return {{"actions": [(write, ["{SHEET}", 0])], "file_dep": frames, "targets": ["{SHEET}"]}}
+"""
+        )
+
+    def complete(self) -> None:
+        run(self.case())
+
+    def idle(self) -> Case:
+        return self.case()
+
+    def plan(self) -> Case:
+        return self.case("list", "--all", "--status", says="U draw:s00000")
+
+    def change(self) -> Case:
+        return self._changed(self.case(says="sheet"))
+
+
+class Snakemake(Tool):
+    name = "snakemake"
+
+    def declare(self, changes: int = 0) -> None:
+        (self.folder / "Snakefile").write_text(
+            f"""
+SPRITES = [f"s{{number:05}}" for number in range({self.sprites})]
+
+rule sheet:
+    input: expand("{ASSETS}/{{name}}.png", name=SPRITES)
+    output: "{SHEET}"
+    shell: ": > {{output}}"
+
+rule polish:
+    input: "{DRAWN}/{{name}}.png"
+    output: "{ASSETS}/{{name,s[0-9]+}}.png"
+    shell: ": > {{output}}"
+
+rule draw:
+    input: "{SPEC}"
+    output: "{DRAWN}/{{name}}.png"
+    shell: ": > {{output}}"
+"""
+        )
+
+    def complete(self) -> None:
+        self._write_outputs()
+
+    def idle(self) -> Case:
+        return self.case("--cores", "1", says="Nothing to be done")
+
+    def plan(self) -> Case:
+        return self.case("--dry-run", says="Nothing to be done")
+
+    def change(self) -> Case:
+        return self._removed(self.case("--cores", "1", says="3 of 3 steps"))
+
+
+class Dvc(Tool):
+    name = "dvc"
+
+    def declare(self, changes: int = 0) -> None:
+        # JSON is YAML; outputs are kept out of DVC's cache, which saves it work.
+        stages = {stage: _dvc_stage(command, reads, writes) for stage, command, reads, writes in self._stages(changes)}
+        _write_json(self.folder / "dvc.yaml", {"stages": stages})
+
+    def complete(self) -> None:
+        os.environ.setdefault("DVC_NO_ANALYTICS", "true")
+        os.environ["DVC_SITE_CACHE_DIR"] = str(self.folder / "site")
+        run(self.case("init", "--no-scm", "--quiet"))
+        self._write_outputs()
+        known = {SPEC: (self.folder / SPEC).read_bytes()}
+        locked = {
+            stage: {
+                "cmd": command,
+                "deps": [_dvc_file(path, known.get(path, b"")) for path in reads],
+                "outs": [_dvc_file(writes, b"")],
+            }
+            for stage, command, reads, writes in self._stages(0)
+        }
+        _write_json(self.folder / "dvc.lock", {"schema": "2.0", "stages": locked})
+        run(self.plan())  # so that it knows the digests of all files
+
+    def _stages(self, changes: int) -> Iterator[tuple[str, str, Sequence[str], str]]:
+        """Stages with command, inputs and output."""
+        for name, seed in self._seeds(changes):
+            drawn, asset = f"{DRAWN}/{name}.png", f"{ASSETS}/{name}.png"
+            yield f"draw-{name}", f": {seed} > {drawn}", [SPEC], drawn
+            yield f"polish-{name}", f": > {asset}", [drawn], asset
+        yield "sheet", f": > {SHEET}", [f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)], SHEET
+
+    def idle(self) -> Case:
+        return self.case("repro", says="up to date")
+
+    def plan(self) -> Case:
+        return self.case("status", says="up to date")
+
+    def change(self) -> Case:
+        return self._changed(self.case("repro", says="Running stage 'draw-s00000'"))
+
+
+def _dvc_stage(command: str, reads: Sequence[str], writes: str) -> dict[str, object]:
+    return {"cmd": command, "deps": reads, "outs": [{writes: {"cache": False}}]}
+
+
+def _dvc_file(path: str, data: bytes) -> dict[str, object]:
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return {"path": path, "hash": "md5", "md5": md5, "size": len(data)}
+
+
+def _write_json(path: Path, value: object) -> None:
+    with path.open("w") as file:
+        json.dump(value, file, indent=0)
+
+
+TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Spritebuild, Ninja, Make, Doit, Snakemake, Dvc)}

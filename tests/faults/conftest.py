@@ -1,0 +1,43 @@
+"""States of a small project, prepared once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fault_project import BUILD, FIRST, SECOND, WORKER, State, copied, delivered, spritebuild, write
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 256 << 20
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Path]:
+    """A folder for hundreds of builds: in memory, where an fsync costs nothing, if there is room."""
+    memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH
+    folder = Path(tempfile.mkdtemp(prefix="spritebuild-faults-", dir=MEMORY if memory else None)).resolve()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def states(bench: Path) -> dict[str, State]:
+    """`first`: never built. `edited`: built, then edited so that assets are replaced and one is stale. `worker`: never
+    built, on a device that needs a worker process."""
+
+    def built(name: str, files: dict[str, str | bytes]) -> Path:
+        folder = write(bench / name, files)
+        ended = spritebuild(folder, *BUILD)
+        assert ended.code == 0, ended
+        return folder
+
+    first, second, worker = built("built-first", FIRST), built("built-second", SECOND), built("built-worker", WORKER)
+    edited = write(copied(first, bench / "edited"), SECOND)
+    return {
+        "first": State("first", write(bench / "first", FIRST), {}, delivered(first)),
+        "edited": State("edited", edited, delivered(first), delivered(second)),
+        "worker": State("worker", write(bench / "worker", WORKER), {}, delivered(worker)),
+    }

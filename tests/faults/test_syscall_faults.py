@@ -1,0 +1,90 @@
+"""A disk error, a full disk or a kill at any system call of a build: nothing is half-written, the next build heals.
+
+SPRITEBUILD_FAULTS=all visits every call; otherwise a sample of them, every kind of call included.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from fault_project import State, copied, damage, unhealed
+from fault_strace import FAULTS, Point, inject, points
+
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+ALL = os.environ.get("SPRITEBUILD_FAULTS") == "all"
+SAMPLE = 12  # points of a state and a fault in an ordinary run
+LANES = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+KILLED = {-9, 137}
+
+
+@pytest.fixture(scope="module")
+def visited(states: dict[str, State], bench: Path) -> dict[str, list[Point]]:
+    """The calls of each state's build that touch its project."""
+    found = {}
+    for name, state in states.items():
+        folder = copied(state.folder, bench / f"counted-{name}")
+        found[name] = points(folder, bench / f"counted-{name}.log")
+        shutil.rmtree(folder)
+    return found
+
+
+def sample(every: list[Point]) -> list[Point]:
+    """All points, or some: evenly spaced ones of every kind of call, at least one each."""
+    if ALL:
+        return every
+    chosen = []
+    for _, group in itertools.groupby(every, key=lambda point: point.call):
+        calls = list(group)
+        count = max(1, round(SAMPLE * len(calls) / len(every)))
+        chosen += [calls[(2 * place + 1) * len(calls) // (2 * count)] for place in range(count)]
+    return chosen
+
+
+def faults_at(state: State, fault: str, point: Point, folder: Path) -> tuple[int, list[str]]:
+    """The exit status of a build with a fault at a point, and everything that is wrong afterwards."""
+    copied(state.folder, folder)
+    log = folder.with_suffix(".log")
+    injected = inject(folder, log, fault, point)
+    code, talk = injected.ended.code, injected.ended.talk
+    wrong = []
+    if fault == "KILL":
+        if code not in {0, 5} | KILLED:
+            wrong.append(f"exit status {code}: {talk}")
+    elif code not in (0, 5):
+        wrong.append(f"exit status {code}: {talk}")
+    if code not in {0} | KILLED and not ("error: " in talk and "hint: " in talk):
+        wrong.append(f"no error with a hint: {talk}")
+    if "Traceback" in talk or "Exception ignored" in talk:
+        wrong.append(talk)
+    wrong += damage(state, folder) + unhealed(state, folder)
+    if wrong:
+        wrong += injected.hit
+    shutil.rmtree(folder)
+    log.unlink()
+    return code, wrong
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ["first", "edited", "worker"])
+def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_build_completes(
+    name: str, fault: str, states: dict[str, State], visited: dict[str, list[Point]], bench: Path
+) -> None:
+    chosen = sample(visited[name])
+    assert {"openat", "write", "pwrite64", "fsync", "rename", "mkdir"} <= {point.call for point in chosen}
+
+    def outcome(numbered: tuple[int, Point]) -> tuple[int, list[str]]:
+        number, point = numbered
+        code, wrong = faults_at(states[name], fault, point, bench / f"{name}-{fault}-{number}")
+        return code, [f"{fault} at {point}: {what}" for what in wrong]
+
+    with ThreadPoolExecutor(LANES) as lanes:
+        outcomes = list(lanes.map(outcome, enumerate(chosen)))
+    print(f"{name} {fault}: {len(outcomes)} points, exit statuses {dict(Counter(code for code, _ in outcomes))}")
+    assert not [what for _, wrong in outcomes for what in wrong]
