@@ -17,7 +17,7 @@ from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.lock import Entry
 from spritebuild.plan import Plan, describe, input_digests, plan, targets
-from spritebuild.project import Project, alone, opened
+from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
 from spritebuild.store import Damaged
@@ -41,7 +41,7 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
-    with alone(path.absolute().parent.resolve(), status), opened(path, locked=request.locked) as project:
+    with held(path, status, locked=request.locked) as project:
         while True:
             try:
                 return _build(project, request, status, started)

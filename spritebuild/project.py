@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spritebuild import digest, idle, lock
+from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
-from spritebuild.pins import Pin
+from spritebuild.pins import FOLDER, Pin
 from spritebuild.plan import Known
-from spritebuild.remote import Declaration, Remote, pinned
+from spritebuild.remote import Declaration, Remote
 from spritebuild.resolve import resolve
 from spritebuild.spritefile import Spritefile, load
 from spritebuild.stage import Stages
@@ -28,8 +29,8 @@ class Project:
     """A project, loaded and resolved; nothing of it has been run or changed."""
 
     spritefile: Spritefile
-    graph: Graph
     stages: Stages
+    graph: Graph
     pins: Mapping[str, Pin]
     known: Known
     remote: Remote
@@ -44,66 +45,117 @@ class Project:
 
     def declarations(self) -> dict[str, Declaration]:
         """The tables whose bytes are pinned, by name as `models.mini`."""
-        return _declarations(self.spritefile)
+        return declarations(self.spritefile)
 
 
 @contextlib.contextmanager
 def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
-    """Load and resolve the project of a spritefile; closes its store in the end."""
-    spritefile = load(path)
-    stages = Stages(spritefile.root / spritefile.project.stages if spritefile.project.stages else None)
-    with machine_errors():
-        store = Store(idle.state_folder(spritefile.root))
-        try:
-            files = digest.Files(store.files())
-            sources = Remote(spritefile.root, store.root / "models", files)
-            pins = pinned(sources, _declarations(spritefile), locked=locked)
-            graph = resolve(spritefile, stages, pins, files)
-            known = Known(str(spritefile.root), lock.read(spritefile.root), store, files, store.stand_ins())
-            yield Project(spritefile, graph, stages, pins, known, sources)
-            store.record_files(files.fresh)
-            store.close()
-        finally:
-            store.abandon()
+    """A project to look at: what is not pinned yet is shown as if it were, unless it must be `locked`."""
+    with contextlib.closing(_read(path, locked=locked)) as reading:
+        yield reading.project()
+        reading.save()
 
 
 @contextlib.contextmanager
-def pinning(path: Path) -> Iterator[tuple[Remote, dict[str, Declaration]]]:
-    """The sources of a project and what it pins; nothing is resolved."""
-    spritefile = load(path)
-    with machine_errors():
-        store = Store(idle.state_folder(spritefile.root))
-        try:
-            files = digest.Files(store.files())
-            yield Remote(spritefile.root, store.root / "models", files), _declarations(spritefile)
-            store.record_files(files.fresh)
-            store.close()
-        finally:
-            store.abandon()
+def held(path: Path, status: Status, *, locked: bool = False) -> Iterator[Project]:
+    """A project to change: everything is pinned, and no other process builds it meanwhile.
+
+    Every fault of the spritefile is found before anything is written.
+    """
+    reading = _read(path, locked=locked)
+    try:
+        with alone(reading.spritefile.root, status) as waited:
+            if waited:  # whoever was waited for has changed the lock and the store
+                reading.close()
+                reading = _read(path, locked=locked)
+            reading.pin()
+            yield reading.project()
+            reading.save()
+    finally:
+        reading.close()
 
 
 @contextlib.contextmanager
-def alone(root: Path, status: Status) -> Iterator[None]:
-    """Hold the project's build lock, which the kernel releases however the holder ends; wait for another holder."""
+def alone(root: Path, status: Status) -> Iterator[bool]:
+    """Hold the project's build lock, which the kernel releases however the holder ends; says whether it had to wait."""
     state = idle.state_folder(root)
     with machine_errors():
         state.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
+        waited = False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "unknown"
             status.message(f"another build is running here ({holder}): waiting for it")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            waited = True
         with contextlib.suppress(OSError):  # who holds it is a courtesy
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        yield waited
     finally:
         os.close(descriptor)
 
 
-def _declarations(spritefile: Spritefile) -> dict[str, Declaration]:
+def declarations(spritefile: Spritefile) -> dict[str, Declaration]:
+    """The tables of a spritefile whose bytes are pinned, by name as `models.mini`."""
     models = {f"models.{name}": model for name, model in spritefile.models.items()}
     return {**models, **{f"loras.{name}": lora for name, lora in spritefile.loras.items()}}
+
+
+@dataclass
+class _Reading:
+    """A project on its way in."""
+
+    spritefile: Spritefile
+    stages: Stages
+    store: Store
+    files: digest.Files
+    remote: Remote
+    pins: dict[str, Pin]
+    missing: list[str]
+    graph: Graph
+
+    def pin(self) -> None:
+        """Pin what is not, and resolve again with its digests."""
+        if self.missing:
+            with machine_errors():
+                self.pins |= self.remote.pin_all({name: declarations(self.spritefile)[name] for name in self.missing})
+                self.graph = resolve(self.spritefile, self.stages, self.pins, self.files)
+            self.missing = []
+
+    def project(self) -> Project:
+        root = self.spritefile.root
+        with machine_errors():
+            known = Known(str(root), lock.read(root), self.store, self.files, self.store.stand_ins())
+        return Project(self.spritefile, self.stages, self.graph, self.pins, known, self.remote)
+
+    def save(self) -> None:
+        """Remember the digests of files; a plan in a project never built makes no store for that."""
+        with machine_errors():
+            if self.store.root.exists():
+                self.store.record_files(self.files.fresh)
+            self.store.close()
+
+    def close(self) -> None:
+        self.store.abandon()
+
+
+def _read(path: Path, *, locked: bool) -> _Reading:
+    spritefile = load(path)
+    root = spritefile.root
+    stages = Stages(root / spritefile.project.stages if spritefile.project.stages else None)
+    with machine_errors():
+        store = Store(idle.state_folder(root))
+        files = digest.Files(store.files())
+        remote = Remote(root, store.root / "models", files)
+        wanted = declarations(spritefile)
+        pins = remote.read(wanted)
+        missing = [name for name in wanted if name not in pins]
+        if missing and locked:
+            raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {FOLDER}/")
+        placeholders = {name: Pin(name, "unpinned", ()) for name in missing}
+        graph = resolve(spritefile, stages, {**placeholders, **pins}, files)
+    return _Reading(spritefile, stages, store, files, remote, {**placeholders, **pins}, missing, graph)

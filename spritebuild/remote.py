@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spritebuild import digest, pins
-from spritebuild.errors import IntegrityError, LockError, MachineError, UsageError
+from spritebuild.errors import IntegrityError, MachineError, UsageError
 from spritebuild.pins import Pin
 
 
@@ -97,6 +97,10 @@ class Remote:
         pins.write(pins.path_of(self.root, name), pin, transport)
         return pin
 
+    def pin_all(self, declarations: Mapping[str, Declaration]) -> dict[str, Pin]:
+        """Pin each of them."""
+        return {name: self.pin(name, declaration) for name, declaration in declarations.items()}
+
     def fetch(self, pin: Pin, declaration: Declaration) -> Path:
         """The verified bytes of a pin, brought here if need be. Raises IntegrityError and PolicyError."""
         path = self.place(pin)
@@ -168,14 +172,3 @@ class Remote:
             arrived.rename(final)
         else:
             arrived.parent.rename(final)
-
-
-def pinned(remote: Remote, declarations: Mapping[str, Declaration], *, locked: bool) -> dict[str, Pin]:
-    """Every declaration's pin; those that are missing or of another source are made now, or, if `locked`, an error."""
-    found = remote.read(declarations)
-    for name, declaration in declarations.items():
-        if name not in found:
-            if locked:
-                raise LockError(f"{name} is not pinned", hint=f"spritebuild lock, and commit {pins.FOLDER}/")
-            found[name] = remote.pin(name, declaration)
-    return found

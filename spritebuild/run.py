@@ -245,6 +245,7 @@ class _Runner:
             self.status.message(message["say"])
         elif "died" in message:
             left = [id for id in self.workers.pop(worker, []) if id]
+            worker.stop()
             words = worker.last_words()
             error = MachineError(
                 f"the worker process died (status {message['died']})",

@@ -141,9 +141,15 @@ class Store:
 
     # Traces
 
+    def _read(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows of a query; none where there is no database yet: reading makes none."""
+        if self._database is None and not os.path.exists(self.root / "traces.db"):
+            return iter(())
+        return self.database.execute(query, values)
+
     @property
     def database(self) -> sqlite3.Connection:
-        """The open database, made when first needed."""
+        """The open database, made when first written to."""
         if self._database is None:
             os.makedirs(self.root, exist_ok=True)
             connection = sqlite3.connect(self.root / "traces.db", isolation_level=None, check_same_thread=False)
@@ -177,12 +183,12 @@ class Store:
 
     def trace(self, key: str) -> Trace | None:
         """What is known of a key."""
-        row = self.database.execute("SELECT outputs, provenance FROM traces WHERE key=?", (key,)).fetchone()
+        row = next(self._read("SELECT outputs, provenance FROM traces WHERE key=?", (key,)), None)
         return Trace(json.loads(row[0]), json.loads(row[1])) if row else None
 
     def outputs(self, key: str) -> dict[str, str] | None:
         """The output digests of a key, if it was ever run here: `trace` for the many."""
-        row = self.database.execute("SELECT outputs FROM traces WHERE key=?", (key,)).fetchone()
+        row = next(self._read("SELECT outputs FROM traces WHERE key=?", (key,)), None)
         return json.loads(row[0]) if row else None
 
     def record(self, key: str, action: str, trace: Trace, *, now: bool = False) -> None:
@@ -197,7 +203,7 @@ class Store:
 
     def all_outputs(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Every trace's key and outputs."""
-        for key, outputs in self.database.execute("SELECT key, outputs FROM traces"):
+        for key, outputs in self._read("SELECT key, outputs FROM traces"):
             yield key, json.loads(outputs)
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -208,11 +214,11 @@ class Store:
 
     def described_keys(self) -> dict[str, str]:
         """The key of every action at the last build."""
-        return dict(self.database.execute("SELECT action, key FROM described"))
+        return {row[0]: row[1] for row in self._read("SELECT action, key FROM described")}
 
     def description(self, action: str) -> Description | None:
         """How an action was declared at the last build."""
-        row = self.database.execute("SELECT key, description FROM described WHERE action=?", (action,)).fetchone()
+        row = next(self._read("SELECT key, description FROM described WHERE action=?", (action,)), None)
         return Description(key=row[0], **json.loads(row[1])) if row else None
 
     def describe(self, rows: Iterable[tuple[str, Description]], gone: Iterable[str] = ()) -> None:
@@ -234,7 +240,7 @@ class Store:
 
     def installed(self) -> dict[str, str]:
         """The digest of every asset that a build put into the project, by path."""
-        return dict(self.database.execute("SELECT path, digest FROM installed"))
+        return {row[0]: row[1] for row in self._read("SELECT path, digest FROM installed")}
 
     def record_installed(self, rows: Iterable[tuple[str, str]], gone: Iterable[str] = ()) -> None:
         """Remember what is about to be installed, and forget what was removed."""
@@ -243,7 +249,7 @@ class Store:
 
     def stand_ins(self) -> dict[str, str]:
         """Locked digests made on another platform, and the bytes that stand for them here."""
-        return dict(self.database.execute("SELECT locked, digest FROM stand_ins"))
+        return {row[0]: row[1] for row in self._read("SELECT locked, digest FROM stand_ins")}
 
     def record_stand_in(self, locked: str, here: str) -> None:
         """Remember that bytes made here look like the locked ones."""
@@ -251,8 +257,10 @@ class Store:
 
     def files(self) -> dict[str, tuple[digest.Signature, str]]:
         """What files had which bytes when last hashed: (signature, digest) by absolute path."""
-        rows = self.database.execute("SELECT path, device, inode, size, mtime, ctime, digest FROM files")
-        return {row[0]: (tuple(row[1:6]), row[6]) for row in rows}
+        rows = self._read("SELECT path, device, inode, size, mtime, ctime, digest FROM files")
+        return {
+            path: ((device, inode, size, mtime, ctime), name) for path, device, inode, size, mtime, ctime, name in rows
+        }
 
     def record_files(self, rows: Mapping[str, tuple[digest.Signature, str]]) -> None:
         """Remember the digests of files."""
@@ -266,8 +274,10 @@ class Store:
             self.database.execute("BEGIN IMMEDIATE")
 
     def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        self._begin()
-        self.database.executemany(statement, rows)
+        rows = list(rows)
+        if rows:
+            self._begin()
+            self.database.executemany(statement, rows)
 
 
 _TABLES = f"""

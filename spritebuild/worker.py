@@ -48,7 +48,8 @@ class Worker:
                 stderr=stderr,
                 env={**os.environ, "PYTHONPATH": _import_path()},
             )
-        threading.Thread(target=self._read, name="worker-reader", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="worker-reader", daemon=True)
+        self._reader.start()
 
     def send(self, group: Mapping[str, Any]) -> None:
         """Give the child a group of actions; a dead child is reported through `answer`."""
@@ -58,9 +59,14 @@ class Worker:
             self._process.stdin.flush()
 
     def stop(self) -> None:
-        """End the child at once; nothing of a running group is kept."""
+        """End the child at once, if it has not ended; nothing of a running group is kept."""
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                assert stream is not None
+                stream.close()
 
     def last_words(self) -> str:
         """The end of what the child wrote to its log."""

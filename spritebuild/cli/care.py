@@ -27,10 +27,9 @@ def gc(file: Path | None, dry_run: bool, keep_days: float) -> None:
     """Remove blobs that neither the lock nor the present spritefile needs and that are older than --keep-days."""
     from spritebuild.collect import collect
     from spritebuild.files import machine_errors
-    from spritebuild.project import alone, opened
+    from spritebuild.project import held
 
-    path = find(file)
-    with alone(path.absolute().parent.resolve(), PlainStatus()), opened(path) as project, machine_errors():
+    with held(find(file), PlainStatus()) as project, machine_errors():
         removed, size, kept = collect(project, keep_days * 86400, dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
     say(f"{verb} {removed} blob{'s' * (removed != 1)}, {size / 1e6:.1f} MB; kept {kept}")
@@ -43,20 +42,17 @@ def clean(file: Path | None, store: bool) -> None:
     """Remove the assets that builds installed, unless they were edited by hand."""
     from spritebuild.files import machine_errors
     from spritebuild.install import Installer
-    from spritebuild.project import alone, opened
+    from spritebuild.project import held
 
-    path = find(file)
-    root = path.absolute().parent.resolve()
-    with alone(root, PlainStatus()), machine_errors():
-        idle.forget(root)
-        with opened(path) as project:
-            recorded = project.store.installed()
-            installer = Installer(project.root, project.store, project.known.lock, recorded, project.known.files)
-            gone = [name for name in recorded if installer.remove(name)]
-            project.store.record_installed((), gone)
+    with held(find(file), PlainStatus()) as project, machine_errors():
+        idle.forget(project.root)
+        recorded = project.store.installed()
+        installer = Installer(project.root, project.store, project.known.lock, recorded, project.known.files)
+        gone = [name for name in recorded if installer.remove(name)]
+        project.store.record_installed((), gone)
         if store:
-            state = idle.state_folder(root)
-            for child in state.iterdir():  # the lock file stays: it is held
+            project.store.close()
+            for child in idle.state_folder(project.root).iterdir():  # the lock file stays: it is held
                 if child.is_dir() and child.name != "replaced":
                     shutil.rmtree(child)
                 elif child.name.startswith("traces.db"):

@@ -9,8 +9,9 @@ import click
 
 from spritebuild.cli.options import find, spritefile_option
 from spritebuild.cli.progress import PlainStatus, say
-from spritebuild.errors import LockError, UsageError
+from spritebuild.errors import UsageError
 from spritebuild.mistakes import alternatives
+from spritebuild.spritefile import load
 
 
 @click.command()
@@ -20,7 +21,7 @@ from spritebuild.mistakes import alternatives
 def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
     """Pin every model and LoRA that is not pinned yet: lockfiles/models/NAME.dvc."""
     from spritebuild.build import require_locked
-    from spritebuild.project import alone, opened, pinning
+    from spritebuild.project import declarations, held, opened
 
     path = find(file)
     if check:
@@ -28,20 +29,19 @@ def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
             require_locked(project)
         say("the lock is true")
         return
-    with alone(path.absolute().parent.resolve(), PlainStatus()), pinning(path) as (remote, declarations):
-        pinned = remote.read(declarations)
-        chosen = {name for pattern in update for name in fnmatch.filter(declarations, pattern)}
-        for pattern in update:
-            if not fnmatch.filter(declarations, pattern):
-                raise UsageError(f"nothing is called {pattern!r}", hint=alternatives(pattern, declarations, "pins"))
-        for name, declaration in declarations.items():
-            old = pinned.get(name)
-            if old is not None and name not in chosen:
-                say(f"{name}  {old.digest[:12]}  kept")
-                continue
-            new = remote.pin(name, declaration)
-            change = "pinned" if old is None else "unchanged" if old.digest == new.digest else f"was {old.digest[:12]}"
-            say(f"{name}  {new.digest[:12]}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}  {change}")
+    wanted = declarations(load(path))
+    chosen = {name for pattern in update for name in fnmatch.filter(wanted, pattern)}
+    for pattern in update:
+        if not fnmatch.filter(wanted, pattern):
+            raise UsageError(f"nothing is called {pattern!r}", hint=alternatives(pattern, wanted, "pins"))
+    with held(path, PlainStatus()) as project:
+        for name, declaration in wanted.items():
+            old = project.pins[name]
+            new = project.remote.pin(name, declaration) if name in chosen else old
+            change = (
+                "" if name not in chosen else "  unchanged" if old.digest == new.digest else f"  was {old.digest[:12]}"
+            )
+            say(f"{name}  {new.digest[:12]}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}{change}")
 
 
 @click.command()
@@ -49,15 +49,14 @@ def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
 @spritefile_option
 def fetch(names: tuple[str, ...], file: Path | None) -> None:
     """Bring the pinned models and LoRAs here (all, or NAMES such as models.mini) and verify every byte."""
-    from spritebuild.project import alone, pinning
+    from spritebuild.project import declarations, held
 
     path = find(file)
-    with alone(path.absolute().parent.resolve(), PlainStatus()), pinning(path) as (remote, declarations):
-        pinned = remote.read(declarations)
-        for name in names or declarations:
-            if name not in declarations:
-                raise UsageError(f"nothing is called {name!r}", hint=alternatives(name, declarations, "pins"))
-            if name not in pinned:
-                raise LockError(f"{name} is not pinned", hint="spritebuild lock")
-            place = remote.fetch(pinned[name], declarations[name])
-            say(f"{name}  {pinned[name].digest[:12]}  verified in {place}")
+    wanted = declarations(load(path))
+    for name in names:
+        if name not in wanted:
+            raise UsageError(f"nothing is called {name!r}", hint=alternatives(name, wanted, "pins"))
+    with held(path, PlainStatus(), locked=True) as project:
+        for name in names or wanted:
+            place = project.remote.fetch(project.pins[name], wanted[name])
+            say(f"{name}  {project.pins[name].digest[:12]}  verified in {place}")

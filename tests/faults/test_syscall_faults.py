@@ -87,4 +87,5 @@ def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_bu
     with ThreadPoolExecutor(LANES) as lanes:
         outcomes = list(lanes.map(outcome, enumerate(chosen)))
     print(f"{name} {fault}: {len(outcomes)} points, exit statuses {dict(Counter(code for code, _ in outcomes))}")
-    assert not [what for _, wrong in outcomes for what in wrong]
+    if faulty := [what for _, wrong in outcomes for what in wrong]:
+        pytest.fail("\n\n".join(faulty), pytrace=False)
