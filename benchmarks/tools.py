@@ -7,12 +7,11 @@ Every sprite has a seed of its own, and all of them depend on one file of declar
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from measure import Case, run
@@ -279,34 +278,39 @@ class Dvc(Tool):
     name = "dvc"
 
     def declare(self, changes: int = 0) -> None:
-        # JSON is YAML; outputs are kept out of DVC's cache, which saves it work.
-        stages = {stage: _dvc_stage(command, reads, writes) for stage, command, reads, writes in self._stages(changes)}
-        _write_json(self.folder / "dvc.yaml", {"stages": stages})
+        with (self.folder / "dvc.yaml").open("w") as file:
+            file.write("stages:\n")
+            for stage, command, reads, writes in self._stages(changes):
+                deps = "".join(f"    - {path}\n" for path in reads)
+                # Outputs are kept out of DVC's cache, which saves it work.
+                file.write(f"  {stage}:\n    cmd: {command}\n    deps:\n{deps}")
+                file.write(f"    outs:\n    - {writes}:\n        cache: false\n")
 
     def complete(self) -> None:
         os.environ.setdefault("DVC_NO_ANALYTICS", "true")
         os.environ["DVC_SITE_CACHE_DIR"] = str(self.folder / "site")
         run(self.case("init", "--no-scm", "--quiet"))
         self._write_outputs()
-        known = {SPEC: (self.folder / SPEC).read_bytes()}
-        locked = {
-            stage: {
-                "cmd": command,
-                "deps": [_dvc_file(path, known.get(path, b"")) for path in reads],
-                "outs": [_dvc_file(writes, b"")],
-            }
-            for stage, command, reads, writes in self._stages(0)
-        }
-        _write_json(self.folder / "dvc.lock", {"schema": "2.0", "stages": locked})
+        with (self.folder / "dvc.lock").open("w") as file:
+            file.write("schema: '2.0'\nstages:\n")
+            for stage, command, reads, writes in self._stages(0):
+                deps = "".join(map(self._locked, reads))
+                file.write(f"  {stage}:\n    cmd: {command}\n    deps:\n{deps}    outs:\n{self._locked(writes)}")
         run(self.plan())  # so that it knows the digests of all files
 
-    def _stages(self, changes: int) -> Iterator[tuple[str, str, Sequence[str], str]]:
+    def _locked(self, path: str) -> str:
+        """A file in the lock: every file but the declarations is empty."""
+        data = (self.folder / path).read_bytes() if path == SPEC else b""
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return f"    - path: {path}\n      hash: md5\n      md5: {md5}\n      size: {len(data)}\n"
+
+    def _stages(self, changes: int) -> Iterator[tuple[str, str, list[str], str]]:
         """Stages with command, inputs and output."""
         for name, seed in self._seeds(changes):
             drawn, asset = f"{DRAWN}/{name}.png", f"{ASSETS}/{name}.png"
-            yield f"draw-{name}", f": {seed} > {drawn}", [SPEC], drawn
-            yield f"polish-{name}", f": > {asset}", [drawn], asset
-        yield "sheet", f": > {SHEET}", [f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)], SHEET
+            yield f"draw-{name}", f"true {seed} > {drawn}", [SPEC], drawn
+            yield f"polish-{name}", f"true > {asset}", [drawn], asset
+        yield "sheet", f"true > {SHEET}", [f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)], SHEET
 
     def idle(self) -> Case:
         return self.case("repro", says="up to date")
@@ -316,20 +320,6 @@ class Dvc(Tool):
 
     def change(self) -> Case:
         return self._changed(self.case("repro", says="Running stage 'draw-s00000'"))
-
-
-def _dvc_stage(command: str, reads: Sequence[str], writes: str) -> dict[str, object]:
-    return {"cmd": command, "deps": reads, "outs": [{writes: {"cache": False}}]}
-
-
-def _dvc_file(path: str, data: bytes) -> dict[str, object]:
-    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return {"path": path, "hash": "md5", "md5": md5, "size": len(data)}
-
-
-def _write_json(path: Path, value: object) -> None:
-    with path.open("w") as file:
-        json.dump(value, file, indent=0)
 
 
 TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Spritebuild, Ninja, Make, Doit, Snakemake, Dvc)}

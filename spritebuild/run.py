@@ -218,7 +218,7 @@ class _Runner:
             fault = "wrote an undeclared file" if path in found else "did not write its output"
             raise StageError(
                 f"{fault}, {os.path.basename(path)}",
-                facts=[("action", action.id), ("stage", action.stage)],
+                facts=[("stage", action.stage)],
                 hint="declare it in the stage's Outputs" if path in found else None,
             )
         digests = {name: self.store.take(path) for name, path in outputs.items()}
@@ -298,8 +298,8 @@ class _Runner:
         if isinstance(error, OSError):
             with machine_errors():
                 raise error
-        if not isinstance(error, SpritebuildError):
-            error = raised(failure(error), id)
+        if pooled or not isinstance(error, SpritebuildError):
+            error = raised(failure(error), id)  # names the action
         if not self.options.keep_going:
             raise error
         self.result.failed[id] = error

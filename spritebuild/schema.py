@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spritebuild.resolve import FINISH, GENERATE
+from spritebuild.resolve import GENERATE
 from spritebuild.spritefile import json_schema
 from spritebuild.stage import Stages
+from spritebuild.styles import FINISH
 
 
 def full_schema() -> dict[str, Any]:

@@ -38,9 +38,7 @@ def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
         for name, declaration in wanted.items():
             old = project.pins[name]
             new = project.remote.pin(name, declaration) if name in chosen else old
-            change = (
-                "" if name not in chosen else "  unchanged" if old.digest == new.digest else f"  was {old.digest[:12]}"
-            )
+            change = f"  was {old.digest[:12]}" if old.digest != new.digest else "  unchanged" if name in chosen else ""
             say(f"{name}  {new.digest[:12]}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}{change}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch")
-diffusers = pytest.importorskip("diffusers")
-transformers = pytest.importorskip("transformers")
-peft = pytest.importorskip("peft")
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
 
+import diffusers
+import peft
+import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import spritebuild_stages
@@ -163,7 +168,7 @@ def test_lora_with_a_tensor_that_has_no_place_is_refused_and_leaves_the_base(
 
 def test_lora_of_another_architecture_is_refused(model: TextToImage, first: Path, tmp_path: Path) -> None:
     base = draw(model)
-    tensors = {key: torch.zeros(4, 7) if "lora_A" in key else value for key, value in load_file(first).items()}
+    tensors = {key: torch.zeros(4, 7) if ".lora.down." in key else value for key, value in load_file(first).items()}
     save_file(tensors, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="LoRA 'style' does not fit the model"):
         model.use_loras([Lora("style", tmp_path / "other.safetensors", 1.0)])
@@ -203,12 +208,12 @@ def test_prompts_are_encoded_once_and_the_oldest_are_forgotten(
     calls: list[str] = []
     encode = model.pipe.encode_prompt
 
+    @functools.wraps(encode)
     def counted(*args: Any, **options: Any) -> Any:
-        calls.append(options["prompt"])
+        calls.extend([options["prompt"]] if "prompt" in options else [])
         return encode(*args, **options)
 
-    monkeypatch.setattr(type(model.pipe), "encode_prompt", staticmethod(counted))
-    counted.__signature__ = __import__("inspect").signature(encode)  # type: ignore[attr-defined]
+    monkeypatch.setattr(model.pipe, "encode_prompt", counted)
     draw(model)
     draw(model)
     assert calls == ["red potion", "a sword"]
@@ -280,7 +285,7 @@ def test_configuration_that_reaches_for_code_is_refused(
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_configuration_that_is_no_object_is_refused(folder: Path, content: bytes) -> None:
     (folder / "vae" / "config.json").write_bytes(content)
-    with pytest.raises(PolicyError, match="not JSON|not a JSON object"):
+    with pytest.raises(PolicyError, match=r"not (JSON|a JSON object)"):
         inspect_folder(folder)
 
 
@@ -288,14 +293,14 @@ def test_linked_folder_is_refused_and_a_linked_file_is_not(folder: Path, tmp_pat
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.rename(tmp_path / "blob")
     weights.symlink_to(tmp_path / "blob")
-    assert inspect_folder(folder) == inspect_folder(folder)
+    assert inspect_folder(folder).fingerprint == inspect_folder(MODEL).fingerprint
     (folder / "more").symlink_to(tmp_path)
     with pytest.raises(PolicyError, match="a link to a folder"):
         inspect_folder(folder)
 
 
 def test_folder_without_a_model_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no model_index.json"):
+    with pytest.raises(UsageError, match=r"no model_index\.json"):
         TextToImage(tmp_path, "fp32", 1)
 
 
@@ -441,9 +446,7 @@ def made(
 ) -> tuple[dict[int, NDArray[np.uint8]], list[dict[str, Any]]]:
     actions = [
         BoundAction(
-            GenerateParams(
-                **{"prompt": f"a red potion {seed}", "negative": "x" * (seed % 2), "steps": 3, **params}, seed=seed
-            ),
+            GenerateParams(prompt=f"red potion {seed}", negative="x" * (seed % 2), seed=seed, steps=3, **params),
             GenerateInputs(model=model),
             GenerateOutputs(image=folder / f"{seed}.png"),
         )
