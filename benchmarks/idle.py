@@ -35,7 +35,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
             tools = [TOOLS[name](Path(folder).resolve() / name, size) for name in present]
             for tool in tools:
-                tool.prepare()
+                tool.start()
+                tool.complete()
             for question in questions:
                 for name, cost in _measured(tools, question, said.rounds, said.slow_once).items():
                     costs[name, size, question] = cost

@@ -22,11 +22,16 @@ ASSETS = "assets"
 SHEET = f"{ASSETS}/all.png"
 
 
+def seeds(sprites: int, changes: int = 0) -> Iterator[tuple[str, int]]:
+    """Names and seeds; each count of `changes` gives the first sprite another seed."""
+    for number in range(sprites):
+        yield f"s{number:05}", number if number or not changes else sprites + changes
+
+
 class Tool(ABC):
     """A build tool with the project of `sprites` sprites in `folder`. An environment variable NAME says where it is."""
 
     name: str
-    dry: bool = True  # whether it can say what it would do
 
     def __init__(self, folder: Path, sprites: int) -> None:
         self.folder = folder
@@ -65,18 +70,18 @@ class Tool(ABC):
     def change(self) -> Case:
         """A build after one sprite has changed: three actions."""
 
-    def prepare(self) -> None:
-        """Declare and complete the project in an empty folder."""
+    def start(self) -> None:
+        """Declare the project in an empty folder."""
         for folder in (self.folder, self.folder / DRAWN, self.folder / ASSETS):
             folder.mkdir(parents=True, exist_ok=True)
         (self.folder / SPEC).write_text("the declarations of all sprites\n")
         self.declare()
-        self.complete()
 
-    def _seeds(self, changes: int) -> Iterator[tuple[str, int]]:
-        """Names and seeds."""
-        for number in range(self.sprites):
-            yield f"s{number:05}", number if number or not changes else self.sprites + changes
+    def _seeds(self, changes: int = 0) -> Iterator[tuple[str, int]]:
+        return seeds(self.sprites, changes)
+
+    def _assets(self) -> list[str]:
+        return [f"{ASSETS}/{name}.png" for name, _ in self._seeds()]
 
     def _changed(self, case: Case) -> Case:
         """The case, with another seed for the first sprite every time."""
@@ -93,11 +98,9 @@ class Tool(ABC):
         return Case(case.command, case.folder, case.says, before=remove)
 
     def _write_outputs(self) -> None:
-        for name, _ in self._seeds(0):
-            (self.folder / DRAWN / f"{name}.png").write_bytes(b"")
-        for name, _ in self._seeds(0):
-            (self.folder / ASSETS / f"{name}.png").write_bytes(b"")
-        (self.folder / SHEET).write_bytes(b"")
+        drawn = [f"{DRAWN}/{name}.png" for name, _ in self._seeds()]
+        for path in [*drawn, *self._assets(), SHEET]:
+            (self.folder / path).write_bytes(b"")
 
 
 class Spritebuild(Tool):
@@ -109,7 +112,7 @@ class Spritebuild(Tool):
         return shutil.which(os.environ.get(cls.name.upper(), beside)) or super().found()
 
     def declare(self, changes: int = 0) -> None:
-        write_spritefile(self.folder, self._seeds(changes))
+        write_spritefile(self.folder, self.sprites, changes)
 
     def complete(self) -> None:
         run(self.case("build", "--quiet"))
@@ -124,16 +127,14 @@ class Spritebuild(Tool):
         return self._changed(self.case("build", says="ran 1 draw, 1 polish, 1 sheet"))
 
 
-def write_spritefile(
-    folder: Path, seeds: Iterator[tuple[str, int]], *, polish: bool = True, sheet: bool = True
-) -> None:
-    """A spritefile with a sprite for every name and seed, and its stages."""
+def write_spritefile(folder: Path, sprites: int, changes: int = 0, *, polish: bool = True, sheet: bool = True) -> None:
+    """A spritefile and its stages, with or without the second action of every sprite and the sheet of all."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(Path(__file__).with_name("stages"), folder / "stages", dirs_exist_ok=True)
     with (folder / "spritefile.toml").open("w") as file:
         file.write('[project]\nname = "benchmark"\nstages = "stages"\n\n[styles.plain]\nstage = "draw"\n')
         file.write('finish = [{ stage = "polish" }]\n' if polish else "")
-        for name, seed in seeds:
+        for name, seed in seeds(sprites, changes):
             file.write(f'\n[sprites.{name}]\nstyle = "plain"\nseed = {seed}\n')
             file.write(f'prompt = "a small glass potion, number {name}, seen from the side"\n')
         file.write('\n[sheets.all]\nsprites = ["*"]\n' if sheet else "")
@@ -148,7 +149,7 @@ class Ninja(Tool):
             for name, seed in self._seeds(changes):
                 file.write(f"build {DRAWN}/{name}.png: draw {SPEC}\n  seed = {seed}\n")
                 file.write(f"build {ASSETS}/{name}.png: make {DRAWN}/{name}.png\n")
-            file.write(f"build {SHEET}: make " + " ".join(f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)) + "\n")
+            file.write(f"build {SHEET}: make {' '.join(self._assets())}\n")
 
     def complete(self) -> None:
         run(self.case())
@@ -168,7 +169,7 @@ class Make(Tool):
 
     def declare(self, changes: int = 0) -> None:
         with (self.folder / "Makefile").open("w") as file:
-            file.write(f"{SHEET}: " + " ".join(f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)) + "\n\t: > $@\n")
+            file.write(f"{SHEET}: {' '.join(self._assets())}\n\t: > $@\n")
             for name, seed in self._seeds(changes):
                 file.write(f"{DRAWN}/{name}.png: {SPEC}\n\t: {seed} > $@\n")
                 file.write(f"{ASSETS}/{name}.png: {DRAWN}/{name}.png\n\t: > $@\n")
@@ -293,7 +294,7 @@ class Dvc(Tool):
         self._write_outputs()
         with (self.folder / "dvc.lock").open("w") as file:
             file.write("schema: '2.0'\nstages:\n")
-            for stage, command, reads, writes in self._stages(0):
+            for stage, command, reads, writes in self._stages():
                 deps = "".join(map(self._locked, reads))
                 file.write(f"  {stage}:\n    cmd: {command}\n    deps:\n{deps}    outs:\n{self._locked(writes)}")
         run(self.plan())  # so that it knows the digests of all files
@@ -304,13 +305,13 @@ class Dvc(Tool):
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return f"    - path: {path}\n      hash: md5\n      md5: {md5}\n      size: {len(data)}\n"
 
-    def _stages(self, changes: int) -> Iterator[tuple[str, str, list[str], str]]:
+    def _stages(self, changes: int = 0) -> Iterator[tuple[str, str, list[str], str]]:
         """Stages with command, inputs and output."""
         for name, seed in self._seeds(changes):
             drawn, asset = f"{DRAWN}/{name}.png", f"{ASSETS}/{name}.png"
             yield f"draw-{name}", f"true {seed} > {drawn}", [SPEC], drawn
             yield f"polish-{name}", f"true > {asset}", [drawn], asset
-        yield "sheet", f"true > {SHEET}", [f"{ASSETS}/{name}.png" for name, _ in self._seeds(0)], SHEET
+        yield "sheet", f"true > {SHEET}", self._assets(), SHEET
 
     def idle(self) -> Case:
         return self.case("repro", says="up to date")

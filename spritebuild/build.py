@@ -11,7 +11,7 @@ from typing import Any
 
 from spritebuild import digest, idle, lock, pins
 from spritebuild.check.looks import looks, same_looks
-from spritebuild.errors import LockError, RegressionError, SpritebuildError
+from spritebuild.errors import LockError, MachineError, RegressionError, SpritebuildError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
@@ -54,9 +54,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if request.locked:
         require_locked(project)
     todo = plan(project.graph, project.known, chosen, rebuild=request.rebuild)
-    installer = Installer(
-        project.root, project.store, project.known.lock, project.store.installed(), project.known.files
-    )
+    installer = Installer(project.root, project.store, project.known.lock, project.known.files)
     for path, present in todo.present.items():
         installer.refuse_foreign(path, present)
     with machine_errors():
@@ -64,7 +62,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         project.store.fresh_scratch()
     _adopt(project, todo)
     sources = fetch(project, todo)
-    delivery = _Delivery(project, installer, status, keys=dict(todo.keys))
+    delivery = _Delivery(project, todo.present, installer, status, keys=dict(todo.keys))
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
@@ -82,14 +80,17 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             delivery.receive,
             fresh=fresh,
         )
-    except SpritebuildError:
-        delivery.deliver()
+    except BaseException as error:
+        if isinstance(error, SpritebuildError | KeyboardInterrupt) and not isinstance(error, MachineError):
+            delivery.deliver()
+            delivery.write_lock()
         raise
     with machine_errors():
         delivery.deliver()
         whole = not request.targets
         if whole and not result.failed:
             delivery.remove_stale()
+        delivery.write_lock()
         _remember(project, todo, result, whole=whole)
     _raise_failures(result, delivery)
     if whole:
@@ -136,6 +137,7 @@ class _Delivery:
     """Checks what is finished against the lock, writes the lock, installs: the end of the line."""
 
     project: Project
+    present: Mapping[str, str]
     installer: Installer
     status: Status
     entries: dict[str, Entry] = field(init=False)
@@ -167,47 +169,35 @@ class _Delivery:
                     continue
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
-            self.pending[path] = made
+            if self.present.get(path) != made:
+                self.pending[path] = made
         if self.pending and time.monotonic() - self.delivered > INSTALL_EVERY:
             self.deliver()
 
     def deliver(self) -> None:
-        """Install what is pending and write the lock."""
-        store = self.project.store
-        rows = {path: name for path, name in self.pending.items() if self.installer.recorded.get(path) != name}
-        if rows:
-            store.record_installed(rows.items())  # before the files, so that none of ours is ever taken for foreign
-            store.commit()
-        for path, name in self.pending.items():
-            if self.project.known.asset(path) == name:
-                continue
-            kept = self.installer.install(path, name)
-            if kept:
-                self.status.warning(f"{path} was edited by hand: the edited file is kept as {kept}")
-            self.installed += 1
-            self.status.installed(path)
-        self.installer.sync()
-        self.installer.recorded = {**self.installer.recorded, **rows}
+        """Install what is pending."""
+        with machine_errors():
+            for path, kept in self.installer.install(self.pending):
+                if kept:
+                    self.status.warning(f"{path} was edited by hand: the edited file is kept as {kept}")
+                self.installed += 1
+                self.status.installed(path)
         self.pending.clear()
-        self._write_lock()
         self.delivered = time.monotonic()
 
     def remove_stale(self) -> None:
         """Remove assets that the graph no longer makes, and their lock entries."""
         made = {path for action in self.project.graph.actions.values() for _, path in action.installs}
-        gone = [path for path in self.installer.recorded if path not in made]
-        for path in gone:
+        for path in [path for path in self.installer.recorded if path not in made]:
             if self.installer.remove(path):
                 self.removed += 1
                 self.status.removed(path)
             else:
                 self.status.warning(f"{path} is no longer declared, but was edited by hand: it is left in place")
-        self.project.store.record_installed((), gone)
-        if any(path not in made for path in self.entries):
-            self.entries = {path: entry for path, entry in self.entries.items() if path in made}
-            self._write_lock()
+        self.entries = {path: entry for path, entry in self.entries.items() if path in made}
 
-    def _write_lock(self) -> None:
+    def write_lock(self) -> None:
+        """Write the lock, and what its platforms are, if that changes anything."""
         lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
         lock.write_platforms(self.project.root, self.platforms, self.entries.values(), self.project.store.scratch)
 

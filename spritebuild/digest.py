@@ -9,12 +9,12 @@ import time
 from typing import Any
 
 CHUNK = 1 << 20
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(value: Any) -> bytes:
     """The one encoding of a JSON value: sorted keys, no spaces, UTF-8, shortest floats. NaN and infinity are errors."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return _encode(value).encode("utf-8")
 
 
 def of_bytes(data: bytes) -> str:

@@ -20,7 +20,7 @@ def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: 
 
     The temp file lies in `scratch` where that is on the same file system, so that a kill leaves nothing beside `path`.
     """
-    temporary = temporary_for(path, scratch)
+    temporary = _temporary(path, scratch)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
@@ -38,7 +38,7 @@ def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: 
     sync_folder(path.parent)
 
 
-def temporary_for(path: Path, scratch: Path | None = None) -> str:
+def _temporary(path: Path, scratch: Path | None) -> str:
     """A free name from which a rename to `path` is atomic; makes the folders it needs."""
     os.makedirs(path.parent, exist_ok=True)
     if scratch is not None:

@@ -12,18 +12,20 @@ import fcntl
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spritebuild import digest
 from spritebuild.errors import PolicyError
-from spritebuild.files import sync_folder, temporary_for
+from spritebuild.files import sync_folder
 from spritebuild.lock import Lock
 from spritebuild.store import Damaged, Store
 
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file, copy on write
 LARGE = 1 << 20  # bytes from which a link is worth its read-only asset; below, a copy costs nothing
 REPLACED = "replaced"
+COPYING = 6  # threads
 
 
 @dataclass
@@ -33,68 +35,79 @@ class Installer:
     root: Path
     store: Store
     lock: Lock
-    recorded: Mapping[str, str]
     files: digest.Files
+    recorded: dict[str, str] = field(init=False)
     reflinks: bool = True
-    touched: set[str] = field(default_factory=set)
+    contained: set[Path] = field(default_factory=set)
+    temporary: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.recorded = self.store.installed()
 
     def refuse_foreign(self, path: str, present: str) -> None:
         """Raise PolicyError if the file at `path`, whose digest is `present`, is not ours to replace."""
-        if not self._ours(path, present) and path not in self.recorded:
+        if path not in self.recorded and not self._ours(path, present):
             raise PolicyError(
                 "is in the way: spritebuild did not make this file and will not overwrite it",
                 where=path,
                 hint="move it away, or give the sprite another name or category",
             )
 
-    def install(self, path: str, name: str) -> str | None:
-        """Put the blob `name` at `path`, by atomic rename. Returns where a hand-edited file was kept, if one was."""
-        final = self.root / path
-        kept = None
-        with contextlib.suppress(FileNotFoundError):
-            present = self.files.of(final)
-            if present == name:
-                return None
-            self.refuse_foreign(path, present)
-            if not self._ours(path, present):
-                kept = self._keep(final, path)
-        self._contained(final.parent, path)
-        temporary = temporary_for(final, self.store.scratch)
-        try:
-            self._copy(name, temporary)
-            os.rename(temporary, final)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        self.files.known[os.path.abspath(final)] = self.files.fresh[os.path.abspath(final)] = (
-            digest.signature(os.stat(final)),
-            name,
-        )
-        self.touched.add(str(final.parent))
-        return kept
+    def install(self, assets: Mapping[str, str]) -> list[tuple[str, str | None]]:
+        """Put blobs at their paths, each by atomic rename. Returns the paths, and where hand-edited files were kept.
+
+        All are recorded before the first is there, so that after a crash none of ours is ever taken for foreign.
+        """
+        if not assets:
+            return []
+        kept = {path: self._make_way(path) for path in assets}
+        rows = {path: name for path, name in assets.items() if self.recorded.get(path) != name}
+        self.store.record_installed(rows.items())
+        self.store.commit()
+        names = {path: f"{self._beside(path)}.{number}.tmp" for number, path in enumerate(assets)}
+        with ThreadPoolExecutor(COPYING) as pool:  # they mostly wait for the disk
+            list(pool.map(self._copied, names.values(), assets.values()))
+        for path, name in assets.items():
+            final = f"{self.root}/{path}"
+            os.rename(names[path], final)
+            self.files.known[final] = self.files.fresh[final] = (digest.signature(os.stat(final)), name)
+        for folder in sorted({os.path.dirname(path) for path in assets}):
+            sync_folder(self.root / folder)
+        self.recorded |= rows
+        return list(kept.items())
 
     def remove(self, path: str) -> bool:
-        """Remove a stale asset if it is still as it was installed; says whether it is gone."""
+        """Remove a stale asset if it is still as it was installed; says whether it is gone. It is ours no longer."""
         final = self.root / path
         try:
-            if self.files.of(final) != self.recorded[path]:
-                return False
+            mine = self.files.of(final) == self.recorded[path]
         except (FileNotFoundError, NotADirectoryError):
-            return True
-        os.unlink(final)
-        folder = final.parent
-        with contextlib.suppress(OSError):  # not empty: somebody's files are there
-            while folder != self.root:
-                os.rmdir(folder)
-                folder = folder.parent
-        return True
+            mine = False
+        if mine:
+            os.unlink(final)
+            folder = final.parent
+            with contextlib.suppress(OSError):  # not empty: somebody's files are there
+                while folder != self.root:
+                    os.rmdir(folder)
+                    folder = folder.parent
+        self.store.record_installed((), [path])
+        del self.recorded[path]
+        return mine or not final.exists()
 
-    def sync(self) -> None:
-        """Make the names of what was installed durable."""
-        for folder in sorted(self.touched):
-            sync_folder(folder)
-        self.touched.clear()
+    def _make_way(self, path: str) -> str | None:
+        """Check that `path` may be written, and keep a hand-edited file that is there; returns where."""
+        final = self.root / path
+        if final.parent not in self.contained:
+            os.makedirs(final.parent, exist_ok=True)
+            if not final.parent.resolve().is_relative_to(self.root.resolve()):
+                raise PolicyError("leaves the project through a link", where=path, hint="make it a real folder")
+            self.contained.add(final.parent)
+        try:
+            present = self.files.of(final)
+        except FileNotFoundError:
+            return None
+        self.refuse_foreign(path, present)
+        return None if self._ours(path, present) else self._keep(final, path)
 
     def _ours(self, path: str, present: str) -> bool:
         entry = self.lock.get(path)
@@ -103,13 +116,6 @@ class Installer:
             or (entry is not None and present in (entry.digest, entry.approved))
             or self.store.has(present)
         )
-
-    def _contained(self, folder: Path, path: str) -> None:
-        if str(folder) in self.touched:
-            return
-        os.makedirs(folder, exist_ok=True)
-        if not folder.resolve().is_relative_to(self.root.resolve()):
-            raise PolicyError("leaves the project through a link", where=path, hint="make it a real folder")
 
     def _keep(self, final: Path, path: str) -> str:
         aside = self.store.root / REPLACED / path
@@ -121,8 +127,24 @@ class Installer:
         shutil.copy2(final, aside)
         return str(aside.relative_to(self.store.root.parent))
 
+    def _beside(self, path: str) -> str:
+        """A name from which a rename to `path` is atomic: in scratch, unless that is on another file system."""
+        folder, _, file = path.rpartition("/")
+        if folder not in self.temporary:
+            here = os.stat(self.root / folder).st_dev == os.stat(self.store.scratch).st_dev
+            self.temporary[folder] = f"{self.store.scratch}/" if here else f"{self.root}/{folder}/."
+        return self.temporary[folder] + file
+
+    def _copied(self, temporary: str, name: str) -> None:
+        """Put a blob's bytes, which are hashed on the way, into a temporary file: shared, linked or copied."""
+        try:
+            self._copy(name, temporary)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
     def _copy(self, name: str, temporary: str) -> None:
-        """Share, link or copy a blob's bytes, which are hashed on the way."""
         source = self.store.path(name)
         try:
             size = os.stat(source).st_size
@@ -139,8 +161,11 @@ class Installer:
             with open(temporary, "rb") as stream:
                 os.fsync(stream.fileno())
             return
-        with open(source, "rb") as stream:
-            data = stream.read()
+        reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(reading, LARGE)
+        finally:
+            os.close(reading)
         if digest.of_bytes(data) != name:
             self.store.checked(name)  # sets the blob aside
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Entry:
     looks: Mapping[str, Any] = field(default_factory=dict)
 
 
+FIELDS = tuple(each.name for each in fields(Entry))
 Lock = Mapping[str, Entry]
 
 
@@ -78,7 +79,10 @@ def _entry(line: str, number: int) -> Entry:
 def text(entries: Iterable[Entry]) -> str:
     """The lock's text: one canonical line an entry, sorted by path; fields that say nothing are left out."""
     rows = sorted(entries, key=lambda entry: entry.path)
-    return "".join(digest.canonical({k: v for k, v in asdict(row).items() if v}).decode() + "\n" for row in rows)
+    return "".join(
+        digest.canonical({name: value for name in FIELDS if (value := getattr(row, name))}).decode() + "\n"
+        for row in rows
+    )
 
 
 def write(root: Path, entries: Iterable[Entry], *, scratch: Path | None = None) -> bool:

@@ -199,7 +199,7 @@ def explain(action: Action, known: Known, outputs: Mapping[str, Mapping[str, str
 def _changes(action: Action, before: Description, outputs: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     if (before.stage, before.version) != (action.stage, action.version):
         yield f"stage {action.stage} is version {action.version}, was {before.stage} {before.version}"
-    for path, old, new in _differences(before.params, action.params):
+    for path, old, new in _differences({**action.defaults, **before.params}, {**action.defaults, **action.params}):
         yield f"{_origin(action, path)} {_shown(old)} -> {_shown(new)}"
     for name, ref in action.inputs:
         old_digest = before.inputs.get(name)
@@ -238,6 +238,6 @@ def _origin(action: Action, path: tuple[str, ...]) -> str:
 
 def _shown(value: Any) -> str:
     if value is None:
-        return "(default)"
+        return "(nothing)"
     text = digest.canonical(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."

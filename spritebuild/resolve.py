@@ -23,7 +23,7 @@ from spritebuild.mistakes import alternatives, say
 from spritebuild.pins import Pin
 from spritebuild.spritefile import Sheet, Sprite, Spritefile
 from spritebuild.stage import Stage, Stages
-from spritebuild.styles import Look, Piece, Styles, dumped
+from spritebuild.styles import Look, Piece, Styles, defaults, dumped
 
 GENERATE, SHEET = "generate", "sheet"
 SHARED = (
@@ -57,6 +57,7 @@ class _Resolver:
     styles: Styles
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of a stage's params
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
     finals: dict[str, str] = field(default_factory=dict)  # the action that installs a sprite, by its name
 
@@ -207,8 +208,18 @@ class _Resolver:
         outputs = tuple((name, str(info.default)) for name, info in stage.Outputs.model_fields.items())
         id = f"{target}:{suffix}"
         self.recipes[id] = recipe(stage.kind, stage.version, piece.params, inputs, self.recipes)
+        if stage.kind not in self.defaults:
+            self.defaults[stage.kind] = defaults(stage)
         action = Action(
-            id, stage.kind, stage.version, piece.params, inputs, outputs, self.recipes[id], origins=piece.origins
+            id,
+            stage.kind,
+            stage.version,
+            piece.params,
+            inputs,
+            outputs,
+            self.recipes[id],
+            origins=piece.origins,
+            defaults=self.defaults[stage.kind],
         )
         self.actions.append(action)
         return action

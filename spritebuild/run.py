@@ -10,6 +10,7 @@ import itertools
 import os
 import queue
 import shutil
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Mapping
@@ -24,10 +25,11 @@ from spritebuild.graph import Action, Graph, Source
 from spritebuild.plan import Plan, describe, input_digests
 from spritebuild.stage import Context, Stage, Stages
 from spritebuild.status import Status
-from spritebuild.store import Damaged, Description, Store, Trace
+from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
 from spritebuild.worker import Worker, bind, failure, raised
 
 GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing overlaps with generation
+STORING = 3  # threads that wait for the disk while others work
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
 
 
@@ -98,7 +100,10 @@ class _Runner:
         self.ready = deque(id for id in self.plan.decisions if self.missing.get(id) == 0)
         self.keys: dict[str, tuple[str, Mapping[str, str]]] = {}
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.pool = ThreadPoolExecutor(self.options.jobs, thread_name_prefix="spritebuild")
+        self.pool = ThreadPoolExecutor(self.options.jobs + STORING, thread_name_prefix="spritebuild")
+        self.slots = threading.Semaphore(self.options.jobs)
+        self.local = threading.local()
+        self.context = Context(self.store.root / "probes", self.options.threads)
         self.in_pool = 0
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
@@ -116,10 +121,12 @@ class _Runner:
                 break
             if not self.in_pool and not any(self.workers.values()):
                 break  # what is left waits for something that failed
-            if self.events.empty():
+            try:
+                kind, payload = self.events.get(timeout=COMMIT_EVERY)
+            except queue.Empty:
                 self.store.commit()
-            kind, payload = self.events.get()
-            getattr(self, f"_on_{kind}")(*payload)
+            else:
+                getattr(self, f"_on_{kind}")(*payload)
         self.result.skipped = self.unfinished - self.result.failed.keys()
         return self.result
 
@@ -185,45 +192,49 @@ class _Runner:
     def _message(self, id: str) -> dict[str, Any]:
         action = self.graph.actions[id]
         self.status.started(id, action.stage, self.plan.decisions[id].reason)
-        inputs, outputs = self._prepare(action, self.keys[id][1])
-        self.folders[id] = os.path.dirname(next(iter(outputs.values())))
+        self.folders[id] = self._new_folder()
+        inputs, outputs = self._prepare(action, self.keys[id][1], self.folders[id])
         return {"params": dict(action.params), "inputs": inputs, "outputs": outputs}
 
-    def _prepare(self, action: Action, inputs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Checked paths of the inputs, and paths of the outputs in a scratch folder of the action's own."""
+    def _prepare(self, action: Action, inputs: Mapping[str, str], folder: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Checked paths of the inputs, and paths of the outputs in a scratch folder."""
         paths = {
             name: str(self.sources[ref.name]) if isinstance(ref, Source) else self.store.checked(inputs[name])
             for name, ref in action.inputs
         }
+        return paths, {name: f"{folder}/{file}" for name, file in action.outputs}
+
+    def _new_folder(self) -> str:
         folder = f"{self.store.scratch}/{next(self.numbers)}"
         os.mkdir(folder)
-        return paths, {name: f"{folder}/{file}" for name, file in action.outputs}
+        return folder
 
     def _in_thread(self, stage: Stage, action: Action, inputs: Mapping[str, str]) -> None:
         started = time.monotonic()
         try:
-            paths, outputs = self._prepare(action, inputs)
-            context = Context(self.store.root / "probes", self.options.threads)
-            ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], context)
-            digests = self._collect(action, outputs)
+            folder: str | None = getattr(self.local, "folder", None)
+            if folder is None:  # one for each thread: a successful action leaves it empty
+                folder = self.local.folder = self._new_folder()
+            with self.slots:
+                paths, outputs = self._prepare(action, inputs, folder)
+                ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], self.context)
+            digests = self._collect(action, folder)
             self.events.put(("stored", (action.id, digests, notes or {}, time.monotonic() - started, True)))
         except BaseException as error:
+            self.local.folder = None
             self.events.put(("failed", (action.id, error, True)))
 
-    def _collect(self, action: Action, outputs: Mapping[str, str]) -> dict[str, str]:
+    def _collect(self, action: Action, folder: str) -> dict[str, str]:
         """Take the declared outputs into the store. Raises StageError for missing and for undeclared ones."""
-        folder = os.path.dirname(next(iter(outputs.values())))
-        found = {entry.path for entry in os.scandir(folder)}
-        for path in sorted(found ^ set(outputs.values())):
-            fault = "wrote an undeclared file" if path in found else "did not write its output"
+        found = set(os.listdir(folder))
+        for file in sorted(found.symmetric_difference(file for _, file in action.outputs)):
+            fault = "wrote an undeclared file" if file in found else "did not write its output"
             raise StageError(
-                f"{fault}, {os.path.basename(path)}",
+                f"{fault}, {file}",
                 facts=[("stage", action.stage)],
-                hint="declare it in the stage's Outputs" if path in found else None,
+                hint="declare it in the stage's Outputs" if file in found else None,
             )
-        digests = {name: self.store.take(path) for name, path in outputs.items()}
-        os.rmdir(folder)
-        return digests
+        return {name: self.store.take(f"{folder}/{file}") for name, file in action.outputs}
 
     # In
 
@@ -270,7 +281,8 @@ class _Runner:
         action = self.graph.actions[id]
         folder = self.folders.pop(id)
         try:
-            digests = self._collect(action, {name: f"{folder}/{file}" for name, file in action.outputs})
+            digests = self._collect(action, folder)
+            os.rmdir(folder)
             self.events.put(("stored", (id, digests, notes, seconds, True)))
         except BaseException as error:
             self.events.put(("failed", (id, error, True)))
@@ -281,8 +293,9 @@ class _Runner:
         self.in_pool -= pooled
         action = self.graph.actions[id]
         stage = self.stages[action.stage]
-        platform = dict(self.platforms.get(action.stage) or (stage.platform() if stage.device == "cpu" else {}))
-        trace = Trace(digests, {"platform": platform, "seconds": round(seconds, 4), **notes})
+        if action.stage not in self.platforms:  # a worker says so itself, before its first action
+            self.platforms[action.stage] = stage.platform(self.context)
+        trace = Trace(digests, {"platform": dict(self.platforms[action.stage]), "seconds": round(seconds, 4), **notes})
         for warning in notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
         key, _ = self.keys[id]

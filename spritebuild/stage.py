@@ -94,8 +94,11 @@ class Stage:
         for index, action in enumerate(actions):
             yield index, self.run(action, context)
 
-    def platform(self) -> Mapping[str, str]:
-        """What of this machine the bytes may depend on (device architecture, library versions); empty for pure work."""
+    def platform(self, context: Context) -> Mapping[str, str]:
+        """What of this machine the bytes may depend on (device architecture, versions, threads); empty for pure work.
+
+        A `device` of "cpu" says that several workers may run side by side.
+        """
         return {}
 
 

@@ -23,7 +23,7 @@ from spritebuild import digest
 from spritebuild.files import sync_folder, write_atomic
 
 SCHEMA = 1
-COMMIT_EVERY = 0.1  # seconds of traces that a kill may cost (their blobs stay)
+COMMIT_EVERY = 0.5  # seconds of cheap actions that a kill may cost; a generated image is committed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Store:
         self.scratch = root / "scratch"
         self._blobs = f"{root}/blobs"
         self._folders: set[str] = set()
+        self._unsynced: set[str] = set()  # folders whose new names become durable with the next commit
         self._database: sqlite3.Connection | None = None
         self._committed = 0.0
 
@@ -75,7 +76,10 @@ class Store:
         return os.path.exists(self.path(name))
 
     def take(self, file: str) -> str:
-        """Make a file of ours into a blob by rename; returns its digest. The file is gone afterwards."""
+        """Make a file of ours into a blob by rename; returns its digest. The file is gone afterwards.
+
+        The blob's bytes are durable at once, its name with the next commit: a trace never speaks of a lost blob.
+        """
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             name = digest.of_descriptor(descriptor)
@@ -89,7 +93,7 @@ class Store:
             os.close(descriptor)
         folder = self._folder(name)
         os.rename(file, path)
-        sync_folder(folder)
+        self._unsynced.add(folder)
         return name
 
     def put(self, data: bytes) -> str:
@@ -163,13 +167,15 @@ class Store:
 
     def close(self) -> None:
         """Commit and close; the store may be opened again."""
+        self.commit()
         if self._database is not None:
-            self.commit()
             self._database.close()
             self._database = None
 
     def commit(self) -> None:
-        """Make everything recorded so far durable."""
+        """Make everything recorded so far durable: the names of blobs first, then the traces that speak of them."""
+        while self._unsynced:
+            sync_folder(self._unsynced.pop())
         if self._database is not None and self._database.in_transaction:
             self._database.execute("COMMIT")
         self._committed = time.monotonic()

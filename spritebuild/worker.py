@@ -160,7 +160,7 @@ def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> No
     bound = [bind(stage, a["params"], a["inputs"], a["outputs"]) for a in group["actions"]]
     started = time.monotonic()
     try:
-        say({"stage": stage.kind, "platform": dict(stage.platform())})
+        say({"stage": stage.kind, "platform": dict(stage.platform(context))})
         for index, notes in stage.run_batch(bound, context):
             say({"done": index, "notes": dict(notes or {}), "seconds": time.monotonic() - started})
             started = time.monotonic()

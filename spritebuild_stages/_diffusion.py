@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import inspect
 import itertools
+import logging
 import math
 import warnings
 from collections import OrderedDict
@@ -230,7 +231,7 @@ def _load(folder: Path, dtype: Any, variant: str | None, device: str) -> Any:
             raise _torch.missing(error) from error
         for library in (diffusers, transformers):
             library.utils.logging.disable_progress_bar()
-            library.utils.logging.set_verbosity_error()
+            library.utils.logging.set_verbosity(logging.CRITICAL)
         options = {"torch_dtype": dtype, "variant": variant, "use_safetensors": True, "local_files_only": True}
         try:
             pipe = diffusers.DiffusionPipeline.from_pretrained(str(folder), **options)

@@ -42,11 +42,11 @@ def _load(pipe: Any, name: str, lora: Lora) -> None:
     options = {"use_safetensors": True, "local_files_only": True}
     try:
         declared = _declared(pipe, lora.path, options)
-        # The short cut of low_cpu_mem_usage takes tensors of any shape.
-        pipe.load_lora_weights(str(lora.path), adapter_name=name, low_cpu_mem_usage=False, **options)
+        pipe.load_lora_weights(str(lora.path), adapter_name=name, **options)
     except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+        reported = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise UsageError(
-            f"LoRA {lora.name!r} does not fit the model: {str(error).splitlines()[0] if str(error) else error!r}",
+            f"LoRA {lora.name!r} does not fit the model: {reported or type(error).__name__}",
             where=str(lora.path),
             hint="a LoRA fits only the architecture that it was trained on",
         ) from error

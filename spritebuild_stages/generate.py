@@ -85,7 +85,6 @@ class Generate(Stage):
     Outputs = GenerateOutputs
 
     def __init__(self) -> None:
-        self._threads = Context.threads
         self._loaded: tuple[Hashable, TextToImage] | None = None
         self._loras: Hashable = ()
         self._verdicts: dict[str, bool] = {}
@@ -97,11 +96,11 @@ class Generate(Stage):
         model = (inputs["model"], params.dtype, others, loras)
         return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance)
 
-    def platform(self) -> Mapping[str, str]:
-        """The device, the CPU (it makes the noise) and the libraries; threads are those of the last call."""
+    def platform(self, context: Context) -> Mapping[str, str]:
+        """The device, the CPU (it makes the noise), the libraries and the number of threads."""
         from spritebuild_stages import _torch
 
-        return _torch.platform(self._threads)
+        return _torch.platform(context.threads)
 
     def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
         """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
@@ -134,7 +133,6 @@ class Generate(Stage):
 
         params, folder = action.params, action.inputs.model.resolve()
         loras = _loras(params, action.inputs.loras)
-        self._threads = context.threads
         torch = _torch.start(context.threads)
         wanted = (identity(folder), params.dtype, _torch.device(torch))
         if self._loaded is None or self._loaded[0] != wanted:
@@ -161,7 +159,7 @@ class Generate(Stage):
         if not model.batchable:
             return 1, [f"{model.name} does not take encoded prompts: made one at a time, not {params.batch}"]
         about = {
-            "platform": self.platform(),
+            "platform": self.platform(context),
             "model": model.fingerprint,
             "loras": model.lora_fingerprints,
             "dtype": params.dtype,

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ class Dream(Stage):
     def affinity(self, params, inputs):
         return params.steps
 
-    def platform(self):
+    def platform(self, context):
         return {"device": "cpu", "driver": os.environ.get("DREAM_PLATFORM", "one")}
 
     def run(self, action, context):
@@ -163,7 +164,50 @@ class Invert(Stage):
         _png.write(action.outputs.image, rgba)
 '''
 
-STAGES = {"paint": PAINT, "dream": DREAM, "invert": INVERT}
+PRESS = '''
+"""A picture that depends on the bytes of a model, and of LoRAs."""
+
+from pathlib import Path
+
+from spritebuild.stage import Inputs, Outputs, Params, Stage
+
+
+class PressParams(Params):
+    prompt: str = ""
+    loras: tuple[dict, ...] = ()
+
+
+class PressInputs(Inputs):
+    model: Path
+    loras: dict[str, Path] = {}
+
+
+class PressOutputs(Outputs):
+    image: Path = Path("image.png")
+
+
+class Press(Stage):
+    version = 1
+    Params = PressParams
+    Inputs = PressInputs
+    Outputs = PressOutputs
+
+    def run(self, action, context):
+        import hashlib
+
+        import numpy as np
+
+        from spritebuild_stages import _png
+
+        read = hashlib.shake_256(action.params.prompt.encode())
+        for path in sorted(action.inputs.model.rglob("*")):
+            read.update(path.read_bytes() if path.is_file() else b"")
+        for path in action.inputs.loras.values():
+            read.update(path.read_bytes())
+        _png.write(action.outputs.image, np.frombuffer(read.digest(256), np.uint8).reshape(8, 8, 4))
+'''
+
+STAGES = {"paint": PAINT, "dream": DREAM, "invert": INVERT, "press": PRESS}
 
 # Two sprites, a palette, a style and a sheet: what most tests edit.
 ISLAND: dict[str, Any] = {
@@ -182,6 +226,12 @@ ISLAND: dict[str, Any] = {
     },
     "sheets": {"items": {"sprites": ["*"], "columns": 2}},
 }
+
+
+def safetensors(data: bytes = bytes(8), name: str = "weight") -> bytes:
+    """A safetensors file of one tensor of bytes."""
+    header = json.dumps({name: {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}).encode()
+    return struct.pack("<Q", len(header)) + header + data
 
 
 class Recorder(Status):
@@ -386,3 +436,17 @@ def project(tmp_path: Path) -> Project:
 def island(project: Project) -> Project:
     """Two sprites, a palette, a style and a sheet; nothing is built."""
     return project.write(ISLAND)
+
+
+@pytest.fixture
+def pressed(project: Project) -> Project:
+    """A sprite that depends on a small model in the project's folder; nothing is pinned or built."""
+    project.file("weights/unet/model.safetensors", safetensors())
+    project.file("weights/unet/config.json", "{}")
+    return project.write(
+        {
+            "project": {"name": "island", "stages": "stages"},
+            "models": {"mine": {"path": "weights", "licence": "CC0-1.0"}},
+            "sprites": {"potion": {"stage": "press", "model": "mine", "prompt": "red potion"}},
+        }
+    )

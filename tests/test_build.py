@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -516,7 +517,7 @@ class Edits:
 
     def apply(self, name: str, number: int) -> None:
         if name not in ("revert", "touch", "delete", "damage", "hand"):
-            self.history.append(self.project.declared)
+            self.history.append(copy.deepcopy(self.project.declared))
         getattr(self, f"edit_{name}")(number)
 
     @property
@@ -601,7 +602,7 @@ def check_idle(project: Project) -> None:
         assert {path: digest.of_bytes(data) for path, data in project.assets().items()} == locked
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(edits)
 def test_incremental_build_equals_a_clean_one_after_any_edits(changes: list[tuple[str, int, bool]]) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -33,7 +34,7 @@ COLORS = {
     "cyan": (60, 200, 200), "blue": (50, 80, 200), "purple": (140, 50, 180), "pink": (235, 130, 190),
     "brown": (130, 85, 45), "gray": (128, 128, 128), "white": (240, 240, 240), "black": (25, 25, 25),
 }  # fmt: skip
-COLOR_WORDS = {*COLORS, *["golden", "gold", "magenta", "ruby", "crimson", "turquoise", "tan", "silver", "emerald", "azure", "scarlet"]}
+COLOR_WORDS = {*COLORS, *"golden gold magenta ruby crimson turquoise tan silver emerald azure scarlet".split()}
 # Folder -> (plain noun, group); the longest matching prefix wins, and None drops a folder of fragments or tints.
 FOLDERS = {
     "item/amulet": ("amulet", "trinket"), "item/armour": ("armor", "armor"), "item/armour/brands": None,
@@ -71,13 +72,20 @@ SHARES = {
 RECOLORED = {"potion", "dragon", "slime", "shield", "book", "ring", "trinket", "armor"}
 # Words of a file name that a user would type alone, some with their general kind.
 NOUNS = {
-    **{word: word for word in ["sword", "dagger", "axe", "mace", "flail", "club", "spear", "scythe", "whip", "bow", "crossbow", "sling", "hammer", "halberd", "staff", "trident", "boots", "gloves", "cloak", "robe", "hat", "helmet", "cap", "shield", "dragon", "hydra", "skeleton", "goblin", "orc", "ogre", "troll", "kobold", "gnoll", "giant", "elf", "dwarf", "naga", "merfolk", "centaur", "snake", "spider", "bat", "wolf", "bear", "frog", "turtle", "scorpion", "bee", "wasp", "butterfly", "dog", "elephant", "crab", "ghost", "lich", "vampire", "mummy", "golem", "elemental", "demon", "angel", "mushroom", "treant", "ooze", "jelly", "fountain", "tree", "altar", "statue", "door", "gate", "eye", "worm", "lizard", "yak", "sheep", "hog", "beetle", "ant", "moth", "knight", "mage", "wizard", "priest", "warrior", "archer", "apple", "banana", "bread", "cheese", "pizza", "meat", "pear", "orange", "lemon", "strawberry", "grape", "box", "crystal", "orb", "lamp", "lantern", "skull", "lava", "portal", "stairs", "book", "ring", "amulet", "scroll", "potion", "wand", "rod", "raven", "phoenix", "jellyfish", "gnome", "imp", "bush"]},
-    **dict.fromkeys(["adder", "anaconda", "python", "mamba", "viper", "serpent", "moccasin"], "snake"),
-    **dict.fromkeys(["greatsword", "katana", "claymore", "cutlass", "scimitar", "falchion", "rapier"], "sword"),
-    **dict.fromkeys(["morningstar", "eveningstar"], "mace"), **dict.fromkeys(["tomahawk", "bardiche"], "axe"),
-    **dict.fromkeys(["longbow", "shortbow"], "bow"), **dict.fromkeys(["plate", "mail", "hide", "scales"], "armor"),
-    **dict.fromkeys(["hound", "jackal"], "dog"), **dict.fromkeys(["drake", "wyvern"], "dragon"),
-    **dict.fromkeys(["devil", "fiend"], "demon"), **dict.fromkeys(["tarantella", "redback"], "spider"),
+    **{word: word for word in (
+        "sword dagger axe mace flail club spear scythe whip bow crossbow sling hammer halberd staff trident boots "
+        "gloves cloak robe hat helmet cap shield dragon hydra skeleton goblin orc ogre troll kobold gnoll giant elf "
+        "dwarf naga merfolk centaur snake spider bat wolf bear frog turtle scorpion bee wasp butterfly dog elephant "
+        "crab ghost lich vampire mummy golem elemental demon angel mushroom treant ooze jelly fountain tree altar "
+        "statue door gate eye worm lizard yak sheep hog beetle ant moth knight mage wizard priest warrior archer apple "
+        "banana bread cheese pizza meat pear orange lemon strawberry grape box crystal orb lamp lantern skull lava "
+        "portal stairs book ring amulet scroll potion wand rod raven phoenix jellyfish gnome imp bush").split()},
+    **dict.fromkeys("adder anaconda python mamba viper serpent moccasin".split(), "snake"),
+    **dict.fromkeys("greatsword katana claymore cutlass scimitar falchion rapier".split(), "sword"),
+    **dict.fromkeys("morningstar eveningstar".split(), "mace"), **dict.fromkeys("tomahawk bardiche".split(), "axe"),
+    **dict.fromkeys("longbow shortbow".split(), "bow"), **dict.fromkeys("plate mail hide scales".split(), "armor"),
+    **dict.fromkeys("hound jackal".split(), "dog"), **dict.fromkeys("drake wyvern".split(), "dragon"),
+    **dict.fromkeys("devil fiend".split(), "demon"), **dict.fromkeys("tarantella redback".split(), "spider"),
     "amoeba": "slime", "buckler": "shield", "helm": "helmet", "quarterstaff": "staff", "hobgoblin": "goblin",
     "deathcap": "mushroom", "ghoul": "zombie", "arbalest": "crossbow", "jelly": "slime", "ooze": "slime",
 }  # fmt: skip
@@ -98,7 +106,7 @@ PERSONS = re.compile(
 def clean_name(path):
     """Turn a file name into words: no digits, variants or directions, American spelling."""
     stem = re.sub("(dark|light)(?=[a-z])", r"\1 ", path.stem.lower())
-    dropped = set(["new", "old", "alt", "left", "right", "misc", "gem", "dngn", "full", "art", "spwpn", "urand", "zot", "ego", "base", "slant", "two", "three"])
+    dropped = set("new old alt left right misc gem dngn full art spwpn urand zot ego base slant two three".split())
     words = [w for w in re.sub(r"[_\-.:]|\d+", " ", stem).split() if w not in dropped and len(w) > 1]
     return " ".join(words).replace("armour", "armor").replace("grey", "gray").replace("artefact", "artifact")
 
@@ -189,7 +197,7 @@ def read_layers(root, folder):
 
 def compose_characters(root, count, rng):
     """Dress characters from paper-doll layers, as (pixels, captions, group, key)."""
-    layers = {f: read_layers(root, f) for f in ["base", "legs", "body", "boots", "hair", "head", "hand1", "hand2", "cloak"]}
+    layers = {f: read_layers(root, f) for f in "base legs body boots hair head hand1 hand2 cloak".split()}
 
     def draw(folder, pattern="", chance=1.0):
         return rng.choice([x for x in layers[folder] if re.search(pattern, x[1])]) if rng.random() < chance else (0, "")
@@ -331,6 +339,7 @@ def load_denoiser(args, channels):
     config = dict(old.config) | {"in_channels": channels, "out_channels": channels}
     unet = shape_matched(UNet2DConditionModel.from_config(config), old)
     text_encoder = CLIPTextModel.from_pretrained(args.init / "text_encoder", torch_dtype=torch.float32)
+    unet.set_attn_processor(AttnProcessor())  # plain products: the fused attention is slow backwards on a CPU
     return unet.to(memory_format=torch.channels_last), text_encoder
 
 def train_unet(args, pixels, token_ids, weights, tokenizer):

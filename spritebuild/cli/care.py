@@ -46,10 +46,8 @@ def clean(file: Path | None, store: bool) -> None:
 
     with held(find(file), PlainStatus()) as project, machine_errors():
         idle.forget(project.root)
-        recorded = project.store.installed()
-        installer = Installer(project.root, project.store, project.known.lock, recorded, project.known.files)
-        gone = [name for name in recorded if installer.remove(name)]
-        project.store.record_installed((), gone)
+        installer = Installer(project.root, project.store, project.known.lock, project.known.files)
+        gone = [installer.remove(path) for path in list(installer.recorded)]
         if store:
             project.store.close()
             for child in idle.state_folder(project.root).iterdir():  # the lock file stays: it is held
@@ -57,8 +55,8 @@ def clean(file: Path | None, store: bool) -> None:
                     shutil.rmtree(child)
                 elif child.name.startswith("traces.db"):
                     child.unlink()
-    left = len(recorded) - len(gone)
-    say(f"removed {len(gone)} asset{'s' * (len(gone) != 1)}" + (f"; {left} edited by hand left" if left else ""))
+    removed, left = gone.count(True), gone.count(False)
+    say(f"removed {removed} asset{'s' * (removed != 1)}" + (f"; {left} edited by hand left" if left else ""))
 
 
 @click.command()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_processes import Holding, held
 from fault_project import BUILD, FIRST, SECOND, WORKER, State, copied, delivered, spritebuild, write
 
 MEMORY = Path("/dev/shm")
@@ -41,3 +42,14 @@ def states(bench: Path) -> dict[str, State]:
         "edited": State("edited", edited, delivered(first), delivered(second)),
         "worker": State("worker", write(bench / "worker", WORKER), {}, delivered(worker)),
     }
+
+
+@pytest.fixture
+def holding(bench: Path, request: pytest.FixtureRequest) -> Iterator[Holding]:
+    """A project of which two sprites are made at once, and the third not until the test says so."""
+    stage = getattr(request, "param", "ponder")
+    folder = Path(tempfile.mkdtemp(dir=bench))
+    write(folder / "isle", held(stage))
+    (folder / "hold").touch()
+    yield Holding(folder / "isle", folder / "hold", folder / "runs")
+    shutil.rmtree(folder)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
-from collections import Counter, defaultdict
+import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fault_project import BUILD, ENVIRONMENT, Ended, command
+from fault_project import BUILD, PATIENCE, Ended, forked
 
 MUTATING = (
     *("openat", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "ioctl"),
@@ -22,11 +26,11 @@ FICLONE = "0x40049409"
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """The `number`th call of that name in any thread of the build."""
+    """The `number`th call of that name in any thread of the build; `path` is what it touched when counted."""
 
     call: str
     number: int
-    touches: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,56 @@ class Injected:
     hit: tuple[str, ...]
 
 
-def _traced(folder: Path, log: Path, calls: str, *options: str) -> Ended:
-    strace = ["strace", "-f", "-qq", "-y", "-s", "400", "--seccomp-bpf", "-o", str(log), "-e", f"trace={calls}"]
-    done = subprocess.run(
-        [*strace, *options, *command(*BUILD)], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
-    return Ended(done.returncode, done.stderr)
-
-
 def points(folder: Path, log: Path) -> list[Point]:
-    """Build a project; every one of its calls that touches the project, by the number that strace will count."""
+    """Build a project; every one of its calls that touches the project, by the number that strace will count.
+
+    strace counts the calls of each thread apart, so one number may mean a call in several threads.
+    """
     ended = _traced(folder, log, ",".join(MUTATING))
     assert ended.code == 0, ended
     counted: Counter[tuple[str, str]] = Counter()
-    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    found: dict[tuple[str, int], Point] = {}
     for line in log.read_text("utf-8", "replace").splitlines():
         if match := CALL.match(line):
             thread, call, rest = match.groups()
             counted[thread, call] += 1
             path = _touched(folder, call, rest)
             if path is not None:
-                found[call, counted[thread, call]].append(path)
-    return sorted(Point(call, number, " and ".join(paths)) for (call, number), paths in found.items())
+                number = counted[thread, call]
+                found.setdefault((call, number), Point(call, number, path))
+    return sorted(found.values())
+
+
+def inject(folder: Path, log: Path, fault: str, point: Point) -> Injected:
+    """Build a project with that fault at that call."""
+    ended = _traced(folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
+    text = log.read_text("utf-8", "replace").splitlines()
+    return Injected(ended, tuple(line for line in text if "(INJECTED)" in line or "killed by SIGKILL" in line))
+
+
+def _traced(folder: Path, log: Path, calls: str, *options: str) -> Ended:
+    """Build under strace, attached after the imports: a module that cannot be read is not the build's to survive."""
+    tracers: list[subprocess.Popen[bytes]] = []
+
+    def attach(pid: int) -> None:
+        stopped = Path(f"/proc/{pid}/status")
+        _until(lambda: "State:\tT" in stopped.read_text())
+        strace = ["strace", "-f", "-qq", "-y", "-s", "400", "-o", str(log), "-e", f"trace={calls}", *options]
+        tracers.append(subprocess.Popen([*strace, "-p", str(pid)], stderr=subprocess.DEVNULL))
+        _until(lambda: "TracerPid:\t0\n" not in stopped.read_text())
+        os.kill(pid, signal.SIGCONT)
+
+    ended = forked(folder, *BUILD, attach=attach)
+    for tracer in tracers:
+        tracer.wait(PATIENCE)
+    return ended
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def _touched(folder: Path, call: str, rest: str) -> str | None:
@@ -68,10 +100,3 @@ def _touched(folder: Path, call: str, rest: str) -> str | None:
     arguments = re.sub(r"AT_FDCWD<[^>]*>", "", rest)
     match = re.search(rf'["<]{re.escape(str(folder))}/([^">]*)', arguments)
     return match[1] if match else None
-
-
-def inject(folder: Path, log: Path, fault: str, point: Point) -> Injected:
-    """Build a project with that fault at that call."""
-    ended = _traced(folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
-    text = log.read_text("utf-8", "replace").splitlines()
-    return Injected(ended, tuple(line for line in text if "(INJECTED)" in line))

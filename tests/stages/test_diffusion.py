@@ -27,11 +27,11 @@ from safetensors.torch import load_file, save_file
 import spritebuild_stages
 from spritebuild.errors import PolicyError, StageError, UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _png, _weights
+from spritebuild_stages import _png
 from spritebuild_stages._diffusion import Item, Settings, TextToImage
 from spritebuild_stages._loras import Lora
 from spritebuild_stages._schedulers import scheduler
-from spritebuild_stages._weights import inspect_folder, inspect_weights
+from spritebuild_stages._weights import inspect_folder
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
 
 pytestmark = pytest.mark.diffusion
@@ -175,6 +175,19 @@ def test_lora_of_another_architecture_is_refused(model: TextToImage, first: Path
     assert draw(model).tobytes() == base.tobytes()
 
 
+def test_lora_in_the_spelling_of_kohya_is_the_same_lora(model: TextToImage, first: Path, tmp_path: Path) -> None:
+    tensors: dict[str, Any] = {}
+    for key, value in load_file(first).items():
+        module, _, direction = key.removeprefix("unet.").removesuffix(".weight").partition(".lora.")
+        name = f"lora_unet_{module.replace('.', '_')}"
+        tensors |= {f"{name}.lora_{direction}.weight": value, f"{name}.alpha": torch.tensor(4.0)}
+    save_file(tensors, tmp_path / "kohya.safetensors")
+    model.use_loras([Lora("style", first, 1.0)])
+    expected = draw(model)
+    model.use_loras([Lora("style", tmp_path / "kohya.safetensors", 1.0)])
+    assert draw(model).tobytes() == expected.tobytes()
+
+
 def test_pickled_lora_is_refused_unread(model: TextToImage, tmp_path: Path) -> None:
     path = tmp_path / "style.bin"
     path.write_bytes(b"\x80\x04cos\nsystem\n")
@@ -224,130 +237,12 @@ def test_prompts_are_encoded_once_and_the_oldest_are_forgotten(
     assert calls == ["red potion", "a sword"]
 
 
-def test_sprite_mini_is_accepted_and_its_fingerprint_is_of_shapes_not_weights(folder: Path) -> None:
-    expected = inspect_folder(MODEL)
-    assert (expected.pipeline, expected.variant) == ("StableDiffusionPipeline", None)
-    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    assert inspect_folder(folder).fingerprint == expected.fingerprint
-    config = folder / "unet" / "config.json"
-    config.write_text(config.read_text().replace('"norm_eps": 1e-05', '"norm_eps": 1e-06'))
-    assert inspect_folder(folder).fingerprint != expected.fingerprint
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("pipeline.py", "code in a model folder"),
-        ("unet/model.py", "code in a model folder"),
-        ("unet/diffusion_pytorch_model.bin", "a pickle among the weights"),
-        ("text_encoder/pytorch_model.bin", "a pickle among the weights"),
-        ("vae/model.ckpt", "a pickle among the weights"),
-        ("tokenizer/vocab.pkl", "a pickle among the weights"),
-    ],
-)
-def test_code_and_pickles_are_refused_before_anything_is_loaded(folder: Path, name: str, message: str) -> None:
+@pytest.mark.parametrize("name", ["pipeline.py", "unet/diffusion_pytorch_model.bin"])
+def test_code_and_pickles_are_refused_before_anything_is_loaded(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"\x80\x04cos\nsystem\n")
-    with pytest.raises(PolicyError, match=message) as caught:
+    with pytest.raises(PolicyError) as caught:
         TextToImage(folder, "fp32", 1)
-    assert caught.value.exit_code == 4
-    assert caught.value.where == str(folder / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("text_encoder/config.json", {"auto_map": {"AutoModel": "model.Mine"}}, "auto_map asks for code"),
-        ("tokenizer/tokenizer_config.json", {"a": [{"auto_map": {}}]}, "auto_map asks for code"),
-        ("model_index.json", {"auto_map": {}}, "auto_map asks for code"),
-        ("text_encoder/config.json", {"_attn_implementation": "someone/kernel"}, "asks for code"),
-        ("model_index.json", {"unet": ["mine", "UNet"]}, "component unet is of mine"),
-        ("model_index.json", {"unet": ["os", "system"]}, "component unet is of os"),
-        ("model_index.json", {"unet": []}, "component unet is of"),
-        ("model_index.json", {"_class_name": ["pipeline", "Mine"]}, "of no class of diffusers"),
-        ("model_index.json", {"pad": "x" * (1 << 20)}, "more than 1 MiB"),
-        ("unet/model.safetensors.index.json", {"weight_map": {"a": "../other.safetensors"}}, "not a safetensors file"),
-        ("unet/model.safetensors.index.json", {"weight_map": {"a": "model.bin"}}, "not a safetensors file"),
-    ],
-)
-def test_configuration_that_reaches_for_code_is_refused(
-    folder: Path, name: str, change: dict[str, Any], message: str
-) -> None:
-    path = folder / name
-    value = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**value, **change}))
-    with pytest.raises(PolicyError, match=message):
-        TextToImage(folder, "fp32", 1)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
-def test_configuration_that_is_no_object_is_refused(folder: Path, content: bytes) -> None:
-    (folder / "vae" / "config.json").write_bytes(content)
-    with pytest.raises(PolicyError, match=r"not (JSON|a JSON object)"):
-        inspect_folder(folder)
-
-
-def test_linked_folder_is_refused_and_a_linked_file_is_not(folder: Path, tmp_path: Path) -> None:
-    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
-    weights.rename(tmp_path / "blob")
-    weights.symlink_to(tmp_path / "blob")
-    assert inspect_folder(folder).fingerprint == inspect_folder(MODEL).fingerprint
-    (folder / "more").symlink_to(tmp_path)
-    with pytest.raises(PolicyError, match="a link to a folder"):
-        inspect_folder(folder)
-
-
-def test_folder_without_a_model_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no model_index\.json"):
-        TextToImage(tmp_path, "fp32", 1)
-
-
-def header(value: object, data: bytes = b"") -> bytes:
-    encoded = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return len(encoded).to_bytes(8, "little") + encoded + data
-
-
-def tensor(**change: Any) -> dict[str, Any]:
-    return {"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], **change}}
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "claims"),
-        (b"1234567", "claims"),
-        ((1 << 62).to_bytes(8, "little") + b"{}", "claims"),
-        ((10_000_001).to_bytes(8, "little") + b" " * 10_000_001, "claims"),
-        (header(b"\xff\xfe"), "not JSON"),
-        (header(b"[" * 100_000), "not JSON"),
-        (header([]), "not a JSON object"),
-        (header({"x": 1}), "tensor 'x' is not within the file"),
-        (header(tensor(dtype=3), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(shape=[-1]), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(shape=[True]), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(data_offsets=[0, 5]), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(data_offsets=[4, 0]), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(data_offsets=[-4, 0]), bytes(4)), "tensor 'x' is not within the file"),
-        (header(tensor(data_offsets=[0]), bytes(4)), "tensor 'x' is not within the file"),
-        (header({str(n): {} for n in range(50_001)}), "50001 tensors"),
-    ],
-)
-def test_unsound_safetensors_are_refused(folder: Path, content: bytes, why: str) -> None:
-    (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(content)
-    with pytest.raises(PolicyError, match=why) as caught:
-        TextToImage(folder, "fp32", 1)
-    assert caught.value.message.startswith("not a sound safetensors file: ")
-
-
-def test_sound_safetensors_are_read_without_their_metadata(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    save_file({"x": torch.zeros(2, 3)}, path, {"by": "me"})
-    assert _weights.read_header(path) == {"x": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
-    other = tmp_path / "b.safetensors"
-    save_file({"x": torch.ones(2, 3)}, other)
-    assert inspect_weights(path) == inspect_weights(other)
+    assert (caught.value.exit_code, caught.value.where) == (4, str(folder / name))
 
 
 def test_weights_that_do_not_fit_the_configuration_are_a_usage_error(folder: Path) -> None:

@@ -1,0 +1,65 @@
+"""What a full build costs beside the work itself: CPU time an action, for stages that do next to nothing.
+
+spritebuild hashes every output, syncs it to the disk, stores it, records its trace, and installs and locks the assets;
+doit runs Python functions in its own process and records them; ninja starts a shell for every action. Each writes one
+file an action, from the same number of actions (the peers always have two a sprite). Every run starts from nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from measure import Case, alternately, ratio, shown, table
+from tools import TOOLS, Spritebuild, Tool, write_spritefile
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sprites", type=int, default=10_000, help="default: %(default)s")
+    parser.add_argument("--peers", default="doit,ninja", help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: %(default)s)")
+    said = parser.parse_args()
+    peers = [TOOLS[name] for name in said.peers.split(",") if name]
+    for stages in (1, 2):
+        actions = said.sprites * stages
+        with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
+            root = Path(folder).resolve()
+            cases = {f"spritebuild -j{jobs}": _own(root / f"j{jobs}", said.sprites, stages, jobs) for jobs in (1, 2)}
+            cases |= {peer.name: _peer(peer(root / peer.name, actions // 2)) for peer in peers if peer.found()}
+            costs = alternately(cases, said.rounds, warm_up=False)
+        print(f"\n### full build, {said.sprites:,} sprites, {stages} action{'s' * (stages > 1)} each\n")
+        own = costs["spritebuild -j1"].cpu
+        rows = []
+        for name in [*(f"spritebuild -j{jobs}" for jobs in (1, 2)), *(peer.name for peer in peers)]:
+            if cost := costs.get(name):
+                each = [f"{(cost.cpu - cost.system) / actions * 1e3:.2f}", f"{cost.system / actions * 1e3:.2f}"]
+                total = f"{cost.cpu / actions * 1e3:.2f}"
+                rows.append([name, total, *each, ratio(cost.cpu, own), shown(cost.wall), f"{cost.memory:.0f}"])
+            else:
+                rows.append([name, "absent", "", "", "", "", ""])
+        headings = ["", "CPU ms an action", "user", "system", "to spritebuild -j1", "wall s", "peak MB"]
+        print(table(headings, rows), flush=True)
+
+
+def _own(folder: Path, sprites: int, stages: int, jobs: int) -> Case:
+    def anew() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_spritefile(folder, sprites, polish=stages == 2, sheet=False)
+
+    command = [Spritebuild.found() or "spritebuild", "build", f"-j{jobs}"]
+    return Case(command, folder, f"installed {sprites} assets", before=anew)
+
+
+def _peer(tool: Tool) -> Case:
+    def anew() -> None:
+        shutil.rmtree(tool.folder, ignore_errors=True)
+        tool.start()
+
+    return Case([tool.program], tool.folder, before=anew)
+
+
+if __name__ == "__main__":
+    main()
