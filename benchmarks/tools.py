@@ -28,6 +28,11 @@ def seeds(sprites: int, changes: int = 0) -> Iterator[tuple[str, int]]:
         yield f"s{number:05}", number if number or not changes else sprites + changes
 
 
+def _which(program: str) -> str | None:
+    found = shutil.which(program)
+    return str(Path(found).absolute()) if found else None
+
+
 class Tool(ABC):
     """A build tool with the project of `sprites` sprites in `folder`. An environment variable NAME says where it is."""
 
@@ -40,7 +45,7 @@ class Tool(ABC):
     @classmethod
     def found(cls) -> str | None:
         """The tool's program: what its environment variable says, or else the one on the PATH."""
-        return shutil.which(os.environ.get(cls.name.upper(), cls.name))
+        return _which(os.environ.get(cls.name.upper(), cls.name))
 
     @property
     def program(self) -> str:
@@ -108,8 +113,8 @@ class Spritebuild(Tool):
 
     @classmethod
     def found(cls) -> str | None:
-        beside = Path(sys.executable).with_name(cls.name)
-        return shutil.which(os.environ.get(cls.name.upper(), beside)) or super().found()
+        beside = str(Path(sys.executable).with_name(cls.name))
+        return _which(os.environ.get(cls.name.upper(), beside)) or super().found()
 
     def declare(self, changes: int = 0) -> None:
         write_spritefile(self.folder, self.sprites, changes)
@@ -288,9 +293,10 @@ class Dvc(Tool):
                 file.write(f"    outs:\n    - {writes}:\n        cache: false\n")
 
     def complete(self) -> None:
-        os.environ.setdefault("DVC_NO_ANALYTICS", "true")
-        os.environ["DVC_SITE_CACHE_DIR"] = str(self.folder / "site")
-        run(self.case("init", "--no-scm", "--quiet"))
+        (self.folder / ".dvc").mkdir()
+        core = {"analytics": "false", "no_scm": "True", "site_cache_dir": self.folder / "site"}
+        lines = [f"{name} = {value}\n" for name, value in core.items()]
+        (self.folder / ".dvc" / "config").write_text("[core]\n" + "".join(lines))
         self._write_outputs()
         with (self.folder / "dvc.lock").open("w") as file:
             file.write("schema: '2.0'\nstages:\n")

@@ -213,11 +213,11 @@ def test_keep_going_gives_every_action_of_a_failed_group_its_chance(dreaming: Pr
 
 
 def test_failure_keeps_what_was_finished(island: Project) -> None:
-    island.edit("sprites.sword.prompt", "fail").edit("sheets.items.sprites", ["potion"])
-    with pytest.raises(StageError):
+    island.edit("sprites.sword", None).edit("styles.base.finish.0", {"op": "pad", "size": [4, 4]})
+    with pytest.raises(StageError, match="8x8"):
         island.build()
-    island.edit("sprites.sword.prompt", "blunt sword")
-    assert "sprites.potion:paint" not in island.build().ran
+    island.edit("styles.base.finish.0.size", [16, 16])
+    assert island.build().ran == ["sprites.potion:finish", "sheets.items:sheet"]
 
 
 @pytest.mark.parametrize(

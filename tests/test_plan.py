@@ -37,7 +37,7 @@ def test_everything_is_new_at_first(island: Project) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "action", "reason"),
     [
-        ("styles.base.steps", 28, "sprites.sword:paint", "styles.base.steps (default) -> 28"),
+        ("styles.base.steps", 28, "sprites.sword:paint", "styles.base.steps 20 -> 28"),
         ("styles.base.size", [16, 8], "sprites.sword:paint", "styles.base.size (default) -> [16,8]"),
         (
             "styles.base.params",
@@ -98,8 +98,8 @@ def test_reason_names_the_style_that_says_it(project: Project) -> None:
     project.write(declared).edit("sprites.sword.style", "dark").build()
     project.edit("styles.base.steps", 28).edit("styles.dark.steps", 30)
     reasons = project.reasons()
-    assert reasons["sprites.potion:paint"] == "styles.base.steps (default) -> 28"
-    assert reasons["sprites.sword:paint"] == "styles.dark.steps (default) -> 30"
+    assert reasons["sprites.potion:paint"] == "styles.base.steps 20 -> 28"
+    assert reasons["sprites.sword:paint"] == "styles.dark.steps 20 -> 30"
 
 
 def test_what_waits_without_a_change_of_its_own_says_for_what(built: Project) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
+from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 SIZE, CAPTIONS_PER_SPRITE, LATENT_CHANNELS = 32, 8, 16
@@ -34,7 +34,8 @@ COLORS = {
     "cyan": (60, 200, 200), "blue": (50, 80, 200), "purple": (140, 50, 180), "pink": (235, 130, 190),
     "brown": (130, 85, 45), "gray": (128, 128, 128), "white": (240, 240, 240), "black": (25, 25, 25),
 }  # fmt: skip
-COLOR_WORDS = {*COLORS, *"golden gold magenta ruby crimson turquoise tan silver emerald azure scarlet".split()}
+OTHER_COLORS = "golden gold magenta ruby crimson turquoise tan silver emerald azure scarlet"
+COLOR_WORDS = {*COLORS, *OTHER_COLORS.split()}
 # Folder -> (plain noun, group); the longest matching prefix wins, and None drops a folder of fragments or tints.
 FOLDERS = {
     "item/amulet": ("amulet", "trinket"), "item/armour": ("armor", "armor"), "item/armour/brands": None,
@@ -70,25 +71,25 @@ SHARES = {
     "gateway": 1.5, "tree": 2, "plant": 1.5, "trap": 0.5,
 }  # fmt: skip
 RECOLORED = {"potion", "dragon", "slime", "shield", "book", "ring", "trinket", "armor"}
-# Words of a file name that a user would type alone, some with their general kind.
-NOUNS = {
-    **{word: word for word in (
-        "sword dagger axe mace flail club spear scythe whip bow crossbow sling hammer halberd staff trident boots "
-        "gloves cloak robe hat helmet cap shield dragon hydra skeleton goblin orc ogre troll kobold gnoll giant elf "
-        "dwarf naga merfolk centaur snake spider bat wolf bear frog turtle scorpion bee wasp butterfly dog elephant "
-        "crab ghost lich vampire mummy golem elemental demon angel mushroom treant ooze jelly fountain tree altar "
-        "statue door gate eye worm lizard yak sheep hog beetle ant moth knight mage wizard priest warrior archer apple "
-        "banana bread cheese pizza meat pear orange lemon strawberry grape box crystal orb lamp lantern skull lava "
-        "portal stairs book ring amulet scroll potion wand rod raven phoenix jellyfish gnome imp bush").split()},
-    **dict.fromkeys("adder anaconda python mamba viper serpent moccasin".split(), "snake"),
-    **dict.fromkeys("greatsword katana claymore cutlass scimitar falchion rapier".split(), "sword"),
-    **dict.fromkeys("morningstar eveningstar".split(), "mace"), **dict.fromkeys("tomahawk bardiche".split(), "axe"),
-    **dict.fromkeys("longbow shortbow".split(), "bow"), **dict.fromkeys("plate mail hide scales".split(), "armor"),
-    **dict.fromkeys("hound jackal".split(), "dog"), **dict.fromkeys("drake wyvern".split(), "dragon"),
-    **dict.fromkeys("devil fiend".split(), "demon"), **dict.fromkeys("tarantella redback".split(), "spider"),
-    "amoeba": "slime", "buckler": "shield", "helm": "helmet", "quarterstaff": "staff", "hobgoblin": "goblin",
-    "deathcap": "mushroom", "ghoul": "zombie", "arbalest": "crossbow", "jelly": "slime", "ooze": "slime",
+# Words of a file name that a user would type alone, and special words with their general kind.
+PLAIN_NOUNS = """
+sword dagger axe mace flail club spear scythe whip bow crossbow sling hammer halberd staff trident boots gloves cloak
+robe hat helmet cap shield dragon hydra skeleton goblin orc ogre troll kobold gnoll giant elf dwarf naga merfolk centaur
+snake spider bat wolf bear frog turtle scorpion bee wasp butterfly dog elephant crab ghost lich vampire mummy golem
+elemental demon angel mushroom treant fountain tree altar statue door gate eye worm lizard yak sheep hog beetle ant moth
+knight mage wizard priest warrior archer apple banana bread cheese pizza meat pear orange lemon strawberry grape box
+crystal orb lamp lantern skull lava portal stairs book ring amulet scroll potion wand rod raven phoenix jellyfish gnome
+imp bush
+"""
+KINDS = {
+    "snake": "adder anaconda python mamba viper serpent moccasin", "spider": "tarantella redback",
+    "dog": "hound jackal", "sword": "greatsword katana claymore cutlass scimitar falchion rapier",
+    "mace": "morningstar eveningstar", "axe": "tomahawk bardiche", "bow": "longbow shortbow", "crossbow": "arbalest",
+    "staff": "quarterstaff", "armor": "plate mail hide scales", "shield": "buckler", "helmet": "helm", "slime": "amoeba jelly ooze",
+    "dragon": "drake wyvern", "demon": "devil fiend", "goblin": "hobgoblin", "zombie": "ghoul", "mushroom": "deathcap",
 }  # fmt: skip
+NOUNS = {word: word for word in PLAIN_NOUNS.split()} | {w: kind for kind, words in KINDS.items() for w in words.split()}
+DROPPED_WORDS = "new old alt left right misc gem dngn full art spwpn urand zot ego base slant two three"
 GOBLINOIDS = {"goblin", "orc", "ogre", "troll", "kobold", "gnoll"}
 # Paper-doll layers: words to rename, and layers named after persons to leave out.
 LAYER_WORDS = {
@@ -98,17 +99,19 @@ LAYER_WORDS = {
     "cone": "pointed hat", "viking": "viking helmet", "feather": "feathered hat", "horned": "horned helmet",
     "band": "headband", "monk": "monk robe", "karate": "karate robe", "susp": "vest", "slit": "dress",
 }  # fmt: skip
+LAYER_FOLDERS = ("base", "legs", "body", "boots", "hair", "head", "hand1", "hand2", "cloak")
 PERSONS = re.compile(
     "aragorn|arwen|boromir|frodo|gandalf|gil|gimli|isildur|jessica|legolas|maxwell|merry|pipin|pj|sam|saruman|zhor"
     "|kryias|chunli|neck|vanhel|bikini|belt|louise|donald|dyrovepreva"
 )
 
+
 def clean_name(path):
     """Turn a file name into words: no digits, variants or directions, American spelling."""
     stem = re.sub("(dark|light)(?=[a-z])", r"\1 ", path.stem.lower())
-    dropped = set("new old alt left right misc gem dngn full art spwpn urand zot ego base slant two three".split())
-    words = [w for w in re.sub(r"[_\-.:]|\d+", " ", stem).split() if w not in dropped and len(w) > 1]
+    words = [w for w in re.sub(r"[_\-.:]|\d+", " ", stem).split() if w not in DROPPED_WORDS.split() and len(w) > 1]
     return " ".join(words).replace("armour", "armor").replace("grey", "gray").replace("artefact", "artifact")
+
 
 def split_colors(name):
     """Return the color words of a name (with their dark or light) and its other words."""
@@ -117,15 +120,18 @@ def split_colors(name):
     picked = [i for i, w in enumerate(words) if w in COLOR_WORDS or i in shades]
     return [words[i] for i in picked], [w for i, w in enumerate(words) if i not in picked]
 
+
 def with_article(text):
     """Put the indefinite article before a phrase."""
     return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
+
 
 def binarize(pixels):
     """Make alpha 0 or 255 and clear hidden colors; None for a fragment of a few pixels."""
     pixels[..., 3] = np.where(pixels[..., 3] >= 128, 255, 0)
     pixels[pixels[..., 3] == 0] = 0
     return pixels if (pixels[..., 3] > 0).sum() >= 60 else None
+
 
 def measure_color(pixels):
     """Name the dominant color; saturated pixels count most and black outlines little."""
@@ -135,12 +141,14 @@ def measure_color(pixels):
     weight[nearest == list(COLORS).index("black")] *= 0.2
     return list(COLORS)[np.bincount(nearest, weights=weight, minlength=len(COLORS)).argmax()]
 
+
 def rotate_hue(pixels, turn):
     """Rotate the hue of a sprite by a fraction of a full turn."""
     hsv = np.array(Image.fromarray(pixels[..., :3]).convert("HSV"))
     hsv[..., 0] = (hsv[..., 0].astype(int) + int(turn * 256)) % 256
     rgb = np.array(Image.fromarray(hsv, "HSV").convert("RGB"))
     return binarize(np.concatenate([rgb, pixels[..., 3:]], -1))
+
 
 def tile_captions(color, name, noun, kinds):
     """List captions of a tile, from tag style to the plain words a user would type."""
@@ -150,6 +158,7 @@ def tile_captions(color, name, noun, kinds):
     plain = [f"{color} {kind}" for kind in kinds] + [f"{color} {full}"]
     tags = f"{color} {noun}, {name}".rstrip(", ")
     return [tags, *plain, with_article(plain[0]), with_article(plain[-1]), full, with_article(full), kinds[0]]
+
 
 def read_tiles(root):
     """Read the usable tiles as (pixels, captions, group, key); tiles with the same key share their visits."""
@@ -182,6 +191,7 @@ def read_tiles(root):
                 tiles.append((recolored, captions, group, f"recolored {name}"))
     return tiles
 
+
 def read_layers(root, folder):
     """Read the paper-doll layers of a folder as (image, name), color words first and the noun last."""
     layers = []
@@ -195,9 +205,10 @@ def read_layers(root, folder):
             layers.append((image, " ".join(colors + rest)))
     return layers
 
+
 def compose_characters(root, count, rng):
     """Dress characters from paper-doll layers, as (pixels, captions, group, key)."""
-    layers = {f: read_layers(root, f) for f in "base legs body boots hair head hand1 hand2 cloak".split()}
+    layers = {f: read_layers(root, f) for f in LAYER_FOLDERS}
 
     def draw(folder, pattern="", chance=1.0):
         return rng.choice([x for x in layers[folder] if re.search(pattern, x[1])]) if rng.random() < chance else (0, "")
@@ -205,9 +216,9 @@ def compose_characters(root, count, rng):
     characters = []
     metal, bearers = "plate|metal|chain|dragon|mail|scale", r"\b(human|elf|dwarf|halfling)\b"
     races = bearers + "|vampire|ghoul|kobold|draconian|demonspawn|gnome|minotaur|tengu|mummy"
+    roles = [("robe", "wizard", "staff"), (metal, "helmet|crown|horn", "sword|axe|mace|spear"), ("", "", "")]
     for _ in range(count):
-        clothes, hats, arms = rng.choice([("robe", "wizard", "staff"), (metal, "helmet|crown|horn", "sword|axe|mace|spear"),
-                                          ("", "", "")])  # fmt: skip
+        clothes, hats, arms = rng.choice(roles)
         base, body = draw("base", bearers if rng.random() < 0.75 else races), draw("body", clothes)
         hat, weapon, shield = draw("head", hats, 0.75), draw("hand1", arms, 0.85), draw("hand2", "", 0.3)
         cloak, boots, legs = draw("cloak", "", 0.3), draw("boots", "", 0.6), draw("legs", "", "robe" not in body[1])
@@ -240,10 +251,12 @@ def compose_characters(root, count, rng):
         characters.append((pixels, captions, "character", str(len(characters))))
     return characters
 
+
 def tokenize(tokenizer, texts):
     """Tokenize to the fixed length of the text encoder."""
     length = tokenizer.model_max_length
     return tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+
 
 def build_dataset(root, tokenizer):
     """Return pixels (N, 4, 32, 32) in -1..1, token ids (N, captions, length) and visit weights (N,)."""
@@ -261,11 +274,13 @@ def build_dataset(root, tokenizer):
     pixels[:, :3] *= pixels[:, 3:] > 0
     return pixels, tokenize(tokenizer, texts).view(len(sprites), CAPTIONS_PER_SPRITE, -1), weights
 
+
 def shape_matched(model, other):
     """Copy every tensor of `other` whose name and shape fit into `model`."""
     own, given = model.state_dict(), other.state_dict()
     model.load_state_dict({k: given[k] if k in given and given[k].shape == v.shape else v for k, v in own.items()})
     return model
+
 
 def save_atomically(model, folder):
     """Save beside the target, then swap, so that a reader never meets a half-written folder."""
@@ -277,13 +292,17 @@ def save_atomically(model, folder):
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
+
 def reconstruction_loss(output, target):
     """L1 plus L2 in luma, chroma and alpha, with gradient and 4x4 mean terms; hidden colors count little."""
     error = torch.einsum("ij,bjhw->bihw", ERROR_SPACE, output - target)
     visible = 0.1 + 0.9 * (target[:, 3:] > 0)
     error = torch.cat([error[:, :3] * visible, error[:, 3:]], 1)
     edges = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
-    return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges + F.avg_pool2d(error, 4).square().mean()
+    return (
+        error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges + functional.avg_pool2d(error, 4).square().mean()
+    )
+
 
 @torch.no_grad()
 def color_psnr(vae, pixels):
@@ -291,6 +310,7 @@ def color_psnr(vae, pixels):
     output = vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
     visible = (pixels[:, 3:] > 0).expand(-1, 3, -1, -1)
     return -10 * torch.log10((output - pixels)[:, :3][visible].square().mean() / 4).item()
+
 
 def train_autoencoder(args, pixels, weights):
     """Train the autoencoder: both halves for the first part of the time, then the decoder alone."""
@@ -328,10 +348,12 @@ def train_autoencoder(args, pixels, weights):
         step += 1
     save_atomically(vae, args.work / "vae")
 
+
 @torch.no_grad()
 def encode_all(vae, pixels):
     """Encode sprites to posterior means."""
     return torch.cat([vae.encode(part).latent_dist.mean for part in pixels.split(256)])
+
 
 def load_denoiser(args, channels):
     """Load UNet and text encoder; the UNet's outer convolutions start afresh where the latent width has changed."""
@@ -341,6 +363,7 @@ def load_denoiser(args, channels):
     text_encoder = CLIPTextModel.from_pretrained(args.init / "text_encoder", torch_dtype=torch.float32)
     unet.set_attn_processor(AttnProcessor())  # plain products: the fused attention is slow backwards on a CPU
     return unet.to(memory_format=torch.channels_last), text_encoder
+
 
 def train_unet(args, pixels, token_ids, weights, tokenizer):
     """Train UNet and text encoder on the latents; every draw depends on the seed and the step only."""
@@ -396,6 +419,7 @@ def train_unet(args, pixels, token_ids, weights, tokenizer):
             save_averages(args, unet, text_encoder, parameters, averages)
     save_averages(args, unet, text_encoder, parameters, averages)
 
+
 def save_averages(args, unet, text_encoder, parameters, averages):
     """Save the averaged weights, then put the current ones back."""
     current = [p.detach().clone() for p in parameters]
@@ -405,6 +429,7 @@ def save_averages(args, unet, text_encoder, parameters, averages):
         if values is averages:
             save_atomically(unet, args.work / "unet")
             save_atomically(text_encoder, args.work / "text_encoder")
+
 
 def pack(args, tokenizer):
     """Assemble the parts into a stock pipeline and save it in fp16."""
@@ -419,6 +444,7 @@ def pack(args, tokenizer):
         requires_safety_checker=False,
     )
     save_atomically(pipeline.to(torch.float16), args.out)
+
 
 def main():
     """Parse the command line and run the requested parts."""
@@ -444,6 +470,7 @@ def main():
         train_unet(args, pixels, token_ids, weights, tokenizer)
     if "pack" in parts:
         pack(args, tokenizer)
+
 
 if __name__ == "__main__":
     main()

@@ -350,7 +350,7 @@ def unhealed(state: State, folder: Path) -> list[str]:
         )
         found.append(f"the next build left {wrong} unlike the reference")
     scratch = folder / ".spritebuild" / "scratch"
-    if left := sorted(path.name for path in scratch.iterdir()):
+    if left := sorted(path.name for path in scratch.rglob("*") if path.is_file()):
         found.append(f"the next build left {left} in scratch")
     last = forked(folder, *BUILD)
     if last != Ended(0, "nothing to do\n"):

@@ -75,7 +75,7 @@ def _traced(folder: Path, log: Path, calls: str, *options: str) -> Ended:
     def attach(pid: int) -> None:
         stopped = Path(f"/proc/{pid}/status")
         _until(lambda: "State:\tT" in stopped.read_text())
-        strace = ["strace", "-f", "-qq", "-y", "-s", "400", "-o", str(log), "-e", f"trace={calls}", *options]
+        strace = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", f"trace={calls}", *options]
         tracers.append(subprocess.Popen([*strace, "-p", str(pid)], stderr=subprocess.DEVNULL))
         _until(lambda: "TracerPid:\t0\n" not in stopped.read_text())
         os.kill(pid, signal.SIGCONT)
