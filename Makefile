@@ -22,8 +22,9 @@ lint: $(READY)
 faults: $(READY)  ## a fault at every mutating system call (needs strace)
 	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
 
-schema: $(READY)  ## docs/spritefile.schema.json, for editors
+schema: $(READY)  ## docs/spritefile.schema.json and docs/spritefile.md
 	$(BIN)/spritebuild schema > docs/spritefile.schema.json
+	$(BIN)/spritebuild schema --markdown > docs/spritefile.md
 
 pin: $(READY)  ## write the environment as it is now to lockfiles/requirements.txt
 	(head -n 1 lockfiles/requirements.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//') > $(VENV)/pins

@@ -178,7 +178,7 @@ class Project(Table):
 
     name: str = Field(min_length=1, max_length=200, description="The name of the game or the art set.")
     assets: RelativePath = Field("assets", description="The folder that finished pictures are installed in.")
-    seed: Seed = Field(0, description="The seed that every sprite's own seed is derived from.")
+    seed: Seed = Field(0, description="The seed of every sprite that names none.")
     stages: RelativePath | None = Field(None, description="The folder of your own stages.")
     requires: Annotated[str, AfterValidator(_specifier)] | None = Field(
         None, description='The versions of spritebuild that may build this project, such as ">=0.1,<0.3".'
@@ -288,7 +288,7 @@ class Sprite(Look):
 
     style: str | None = Field(None, description="The style; keys said here win over it.")
     prompt: str | None = Field(None, description="What the picture shows.")
-    seed: Seed | None = Field(None, description="The seed of the noise; derived from the project's if unsaid.")
+    seed: Seed | None = Field(None, description="The seed of the noise; the project's if unsaid.")
     seeds: Annotated[tuple[Seed, ...], Strict(False), Field(min_length=1)] | None = Field(
         None, description="One picture for each of these seeds."
     )

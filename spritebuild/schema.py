@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from spritebuild.resolve import GENERATE
+from spritebuild.resolve import GENERATE, SHARED
 from spritebuild.spritefile import json_schema
 from spritebuild.stage import Stages
 from spritebuild.styles import FINISH
@@ -28,4 +29,7 @@ def full_schema() -> dict[str, Any]:
         properties = definitions[look]["properties"]
         properties["finish"]["items"] = entry
         properties["scheduler"]["enum"] = generate["properties"]["scheduler"]["enum"]
+        for name in SHARED:
+            default = json.dumps(generate["properties"][name]["default"])
+            properties[name]["description"] += f" Unless said: {default}."
     return schema

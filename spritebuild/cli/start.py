@@ -31,8 +31,10 @@ def init(folder: Path) -> None:
 
 
 @click.command()
-def schema() -> None:
+@click.option("--markdown", is_flag=True, help="The reference of every key, to read.")
+def schema(markdown: bool) -> None:
     """Print the JSON schema of spritefile.toml. Editors that know TOML schemas complete and check with it."""
+    from spritebuild.manual import reference
     from spritebuild.schema import full_schema
 
-    click.echo(json.dumps(full_schema(), indent=1))
+    click.echo(reference() if markdown else json.dumps(full_schema(), indent=1), nl=not markdown)
