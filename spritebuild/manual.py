@@ -43,13 +43,13 @@ _INTRODUCTION = """\
 
 Made from the schema by `spritebuild schema --markdown`.
 
-`spritefile.toml` is TOML. At its top may stand `version = 1` and `include = ["sprites/*.toml"]`; included files may hold
-every table but `[project]`. Names are lower-case letters, digits, `-` and `_`. Unknown keys are errors. Paths are
+`spritefile.toml` is TOML. At its top may stand `version = 1` and `include = ["sprites/*.toml"]`; included files may
+hold every table but `[project]`. Names are lower-case letters, digits, `-` and `_`. Unknown keys are errors. Paths are
 relative to the spritefile and stay in its folder.
 
-A sprite's prompt is put into its style's at `{prompt}`; both may use the names of the sprite's matrix, such as `{color}`.
-A sprite with a matrix or several seeds is one sprite for each combination, called `{name}-{color}-{seed}` unless `name`
-says otherwise."""
+A sprite's prompt is put into its style's at `{prompt}`; both may use the names of the sprite's matrix, such as
+`{color}`. A sprite with a matrix or several seeds is one sprite for each combination, called `{name}-{color}-{seed}`
+unless `name` says otherwise."""
 
 
 def _keys(definition: dict[str, Any], definitions: dict[str, Any]) -> str:
