@@ -98,9 +98,9 @@ class Installer:
         """Check that `path` may be written, and keep a hand-edited file that is there; returns where."""
         final = self.root / path
         if final.parent not in self.contained:
-            os.makedirs(final.parent, exist_ok=True)
             if not final.parent.resolve().is_relative_to(self.root.resolve()):
                 raise PolicyError("leaves the project through a link", where=path, hint="make it a real folder")
+            os.makedirs(final.parent, exist_ok=True)
             self.contained.add(final.parent)
         try:
             present = self.files.of(final)

@@ -34,6 +34,7 @@ SHARED = (
     "size",
 )  # of a look: params of the same name, if a stage has them
 SLOT = re.compile(r"\{([^{}]*)\}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # one part of a path, and of a target
 
 
 def resolve(spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], files: digest.Files) -> Graph:
@@ -92,7 +93,12 @@ class _Resolver:
             words = {axis: str(value) for axis, value in zip(axes, values, strict=True)}
             for seed in seeds:
                 slugs = {"name": name, "seed": str(seed), **{axis: _slug(word) for axis, word in words.items()}}
-                yield self._filled(template, slugs, ("sprites", name, "name")), words, seed
+                variant = self._filled(template, slugs, ("sprites", name, "name"))
+                if not NAME.fullmatch(variant):
+                    hint = 'names are letters, digits, "-" and "_"; folders are for `category`'
+                    self.faults.blame(("sprites", name, "name"), f"{say(variant)} is not a name", hint, key=False)
+                    return
+                yield variant, words, seed
 
     def _params(
         self, name: str, sprite: Sprite, look: Look, stage: Stage, words: Mapping[str, str], seed: int
