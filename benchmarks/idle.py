@@ -1,7 +1,7 @@
 """What it costs to find that there is nothing to do: spritebuild beside its peers, for growing numbers of sprites.
 
 For N sprites the graph has 2N+1 actions (`tools.py`). Measured are the build that has nothing to do, the question what
-a build would do, and, with --change, the build after one sprite has changed.
+a build would do, and, if asked for, the build after one sprite has changed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000,10000", help="numbers of sprites (default: %(default)s)")
     parser.add_argument("--peers", default="ninja,make,doit,snakemake,dvc", help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="counted runs of each (default: %(default)s)")
-    parser.add_argument("--change", action="store_true", help="also build after a change of one sprite")
+    parser.add_argument("--questions", default="idle,plan", help=f"of {', '.join(QUESTIONS)} (default: %(default)s)")
     parser.add_argument("--slow-once", action="store_true", help="run snakemake and dvc only once, not warmed up")
     said = parser.parse_args()
     sizes = [int(size) for size in said.sizes.split(",")]
     names = ["spritebuild", *filter(None, said.peers.split(","))]
     present = [name for name in names if TOOLS[name].found()]
-    questions = ["idle", "plan", *["change"] * said.change]
+    questions = said.questions.split(",")
 
     costs: dict[tuple[str, int, str], Cost] = {}
     for size in sizes:
@@ -42,7 +42,7 @@ def main() -> None:
                     costs[name, size, question] = cost
         for question in questions:
             _print(f"{QUESTIONS[question]}, {size:,} sprites", names, size, question, costs)
-    _print_growth(present, sizes, costs)
+    _print_growth(present, questions, sizes, costs)
     print(f"\nMemory below {floor():.0f} MB cannot be told from the measuring process's own.")
 
 
@@ -63,14 +63,16 @@ def _print(title: str, names: list[str], size: int, question: str, costs: dict[t
     print(table(["", "CPU s", "to spritebuild", "peak MB"], rows), flush=True)
 
 
-def _print_growth(names: list[str], sizes: list[int], costs: dict[tuple[str, int, str], Cost]) -> None:
+def _print_growth(
+    names: list[str], questions: list[str], sizes: list[int], costs: dict[tuple[str, int, str], Cost]
+) -> None:
     """What one sprite more costs between neighboring sizes: equal figures mean linear growth."""
     if len(sizes) < 2:
         return
     print("\n### growth: microseconds of CPU, and KB of memory, for each further sprite\n")
     steps = list(itertools.pairwise(sizes))
     rows = []
-    for question in ("idle", "plan"):
+    for question in questions:
         for name in names:
             pairs = [(costs[name, small, question], costs[name, large, question]) for small, large in steps]
             cells = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
 from spritebuild.store import Damaged
 
+HEAVY = 1_000_000_000  # bytes of weights
 INSTALL_EVERY = 1.0  # seconds: finished assets appear in the project while the build goes on
 
 
@@ -75,7 +76,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             project.store,
             project.stages,
             sources,
-            request.options,
+            replace(request.options, workers=1) if _heavy(project) else request.options,
             status,
             delivery.receive,
             fresh=fresh,
@@ -96,6 +97,11 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if whole:
         _remember_idle(project, installer)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
+
+
+def _heavy(project: Project) -> bool:
+    """Whether a second worker's copy of the models would strain this machine's memory."""
+    return sum(pin.size for pin in project.pins.values()) > HEAVY
 
 
 def fetch(project: Project, todo: Plan) -> dict[str, Path]:

@@ -22,9 +22,8 @@ TICK = 0.02  # seconds; longer than the tick of a file system's clock
 
 
 def state_folder(root: Path) -> Path:
-    """Where a project's store and other state is: `.spritebuild`, or what SPRITEBUILD_STORE names."""
-    said = os.environ.get("SPRITEBUILD_STORE")
-    return Path(said).absolute() if said else root / STATE
+    """Where a project's store and other state is."""
+    return root / STATE
 
 
 def unchanged(root: Path) -> bool:

@@ -49,12 +49,14 @@ def read(root: Path) -> dict[str, Entry]:
         return {}
     except UnicodeDecodeError as error:
         raise LockError("is not UTF-8 text", where=PATH, hint=f"git checkout {PATH}") from error
-    lines = text.splitlines()
+    lines = _lines(text)
     try:
-        rows = json.loads("[" + ",".join(lines) + "]")
-        entries = [Entry(**row) for row in rows]
+        entries = [Entry(**row) for row in json.loads("[" + ",".join(lines) + "]")]
+        sound = all(map(_sound, entries))
     except (ValueError, TypeError):
-        entries = [_entry(line, number) for number, line in enumerate(lines, 1)]
+        sound = False
+    if not sound:
+        entries = [_entry(line, number) for number, line in enumerate(lines, 1)]  # names the line
     found = {entry.path: entry for entry in entries}
     if len(found) != len(entries):
         twice = next(entry.path for n, entry in enumerate(entries) if entry.path in {e.path for e in entries[:n]})
@@ -65,7 +67,10 @@ def read(root: Path) -> dict[str, Entry]:
 def _entry(line: str, number: int) -> Entry:
     conflict = line.startswith(("<<<<<<<", "=======", ">>>>>>>"))
     try:
-        return Entry(**json.loads(line))
+        entry = Entry(**json.loads(line))
+        if not _sound(entry):
+            raise ValueError(line)
+        return entry
     except (ValueError, TypeError) as error:
         raise LockError(
             "an unresolved merge conflict" if conflict else f"not an entry: {line[:80]}",
@@ -74,6 +79,16 @@ def _entry(line: str, number: int) -> Entry:
             if conflict
             else f"restore it with `git checkout {PATH}`",
         ) from error
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as git sees them: JSON leaves some of Python's line breaks inside its strings."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _sound(entry: Entry) -> bool:
+    texts = (entry.path, entry.recipe, entry.digest, entry.approved, entry.platform)
+    return all(type(text) is str for text in texts) and type(entry.looks) is dict
 
 
 def text(entries: Iterable[Entry]) -> str:
@@ -111,11 +126,11 @@ def read_platforms(root: Path) -> dict[str, Mapping[str, str]]:
     """What each class of machine was (device, versions), by the short name that entries give it."""
     found: dict[str, Mapping[str, str]] = {}
     with contextlib.suppress(FileNotFoundError):
-        for number, line in enumerate((root / PLATFORMS).read_text("utf-8").splitlines(), 1):
+        for number, line in enumerate(_lines((root / PLATFORMS).read_text("utf-8")), 1):
             try:
                 row = json.loads(line)
                 found[row.pop("platform")] = row
-            except (ValueError, KeyError, AttributeError) as error:
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
                 hint = f"restore it with `git checkout {PLATFORMS}`"
                 raise LockError("not a platform", where=f"{PLATFORMS}:{number}", hint=hint) from error
     return found

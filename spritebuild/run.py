@@ -40,6 +40,7 @@ class Options:
     jobs: int = 1
     keep_going: bool = False
     threads: int = 1
+    workers: int | None = None  # at most; as many as jobs unless said
 
 
 @dataclass
@@ -187,7 +188,8 @@ class _Runner:
         on_cpu = any(platform.get("device") == "cpu" for platform in self.platforms.values())
         if not self.workers or not on_cpu:
             return 1
-        return self.options.jobs if sum(map(len, self.waiting.values())) >= WORTH_A_WORKER else 1
+        most = self.options.workers or self.options.jobs
+        return most if sum(map(len, self.waiting.values())) >= WORTH_A_WORKER else 1
 
     def _message(self, id: str) -> dict[str, Any]:
         action = self.graph.actions[id]

@@ -7,7 +7,6 @@ Importing a stage must be cheap: torch, diffusers, numpy and Pillow are imported
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import re
 import sys
@@ -153,12 +152,12 @@ class Stages:
     def _import_own(path: Path) -> ModuleType:
         # A name of its own: the game's `stages` package must not shadow, or be shadowed by, anything importable.
         name = f"spritebuild_own_{path.stem}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
+        module = ModuleType(name)
+        module.__file__ = str(path)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            # never from bytecode: that goes by whole seconds, and would land in the game's repository
+            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except Exception as error:
             del sys.modules[name]
             line = next((f":{f.lineno}" for f in reversed(inspect.trace()) if f.filename == str(path)), "")

@@ -28,9 +28,7 @@ def action(id: str, *inputs: tuple[str, Any], params: Mapping[str, Any] | None =
 
 
 PAINT = action("sprites.potion:paint", params={"prompt": "potion", "size": [8, 8]})
-FINISH = action(
-    "sprites.potion:finish", ("image", Output("sprites.potion:paint", "image")), ("palettes.gray", PALETTE)
-)
+FINISH = action("sprites.potion:finish", ("image", Output("sprites.potion:paint", "image")), ("palettes.gray", PALETTE))
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

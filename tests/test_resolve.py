@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -162,7 +163,7 @@ def test_own_stages_cut_the_finishing_list(project: Project) -> None:
         "sprites.potion:invert-2",
     ]
     chain = list(found.values())
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in itertools.pairwise(chain):
         assert dict(after.inputs)["image"] == Output(before.id, "image")
     assert chain[3].origins["ops.0"] == "sprites.potion.finish[3]"
     assert chain[4].params == {"amount": 200}

@@ -85,7 +85,8 @@ KINDS = {
     "snake": "adder anaconda python mamba viper serpent moccasin", "spider": "tarantella redback",
     "dog": "hound jackal", "sword": "greatsword katana claymore cutlass scimitar falchion rapier",
     "mace": "morningstar eveningstar", "axe": "tomahawk bardiche", "bow": "longbow shortbow", "crossbow": "arbalest",
-    "staff": "quarterstaff", "armor": "plate mail hide scales", "shield": "buckler", "helmet": "helm", "slime": "amoeba jelly ooze",
+    "staff": "quarterstaff", "armor": "plate mail hide scales", "shield": "buckler", "helmet": "helm",
+    "slime": "amoeba jelly ooze",
     "dragon": "drake wyvern", "demon": "devil fiend", "goblin": "hobgoblin", "zombie": "ghoul", "mushroom": "deathcap",
 }  # fmt: skip
 NOUNS = {word: word for word in PLAIN_NOUNS.split()} | {w: kind for kind, words in KINDS.items() for w in words.split()}

@@ -68,7 +68,15 @@ def test_version_is_that_of_the_package(project: Project) -> None:
     assert said(project.cli("--version")) == (0, f"spritebuild, version {__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["bild"], ["build", "--jobs", "0"], ["plan", "--fast"], ["graph", "--format", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bild"],
+        ["build", "--jobs", "0"],
+        ["plan", "--fast"],
+        ["graph", "--format", "x"],
+    ],
+)
 def test_wrong_usage_exits_2(island: Project, arguments: list[str]) -> None:
     before = island.listing()
     code, out, err = said(island.cli(*arguments))
@@ -180,9 +188,7 @@ def test_why_of_a_built_target_says_when_it_was_made(built: Project) -> None:
 
 
 def test_why_of_an_unknown_target_suggests_one(island: Project) -> None:
-    error = (
-        "error: no target is called 'swrod'\n\nhint: did you mean \"sword\"? targets: potion, sword, items\n"
-    )
+    error = "error: no target is called 'swrod'\n\nhint: did you mean \"sword\"? targets: potion, sword, items\n"
     assert said(island.cli("why", "swrod")) == (2, "", error)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fault_processes import Holding, held
-from fault_project import BUILD, FIRST, SECOND, WORKER, State, copied, delivered, spritebuild, write
+from fault_project import BUILD, FIRST, SECOND, WORKER, Servers, State, copied, delivered, spritebuild, write
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 256 << 20
@@ -22,6 +22,14 @@ def bench() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="spritebuild-faults-", dir=MEMORY if memory else None)).resolve()
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Processes in which commands start quickly."""
+    found = Servers()
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +60,12 @@ def holding(bench: Path, request: pytest.FixtureRequest) -> Iterator[Holding]:
     write(folder / "isle", held(stage))
     (folder / "hold").touch()
     yield Holding(folder / "isle", folder / "hold", folder / "runs")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def island(states: dict[str, State], bench: Path) -> Iterator[Path]:
+    """A project that is built and up to date."""
+    folder = Path(tempfile.mkdtemp(dir=bench))
+    yield copied(bench / "built-first", folder / "isle")
     shutil.rmtree(folder)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
+import json
 import os
+import queue
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 BUILD = ("build", "-j1")
 PATIENCE = 120.0  # seconds before a test gives up; never how long anything should take
-STUCK = 1000  # in place of the exit status of what did not end
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
 Tree = Mapping[str, bytes]
 
@@ -107,6 +108,7 @@ PONDER = f'''"""What `paint` does, in a worker process."""
 class PonderParams(Params):
     color: int = 0
     held: bool = False
+    broken: bool = False
 
 
 class PonderOutputs(Outputs):
@@ -126,6 +128,8 @@ class Ponder(Stage):
         note("ponder", action.params)
         if action.params.held:
             hold()
+        if action.params.broken:
+            raise ValueError("this one never works")
         action.outputs.image.write_bytes(png(action.params.color))
 '''
 
@@ -252,45 +256,48 @@ def spritebuild(folder: Path, *arguments: str, **environment: str) -> Ended:
     return Ended(done.returncode, done.stderr)
 
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(
-    [
-        *("pytest", "numpy", "imagehash", "spritebuild.cli.build", "spritebuild.build", "spritebuild.check.looks"),
-        *("spritebuild_stages.sheet", "spritebuild_stages.finish", "spritebuild_stages.ops.quantize"),
-    ]
-)
+class Servers:
+    """Processes that fork commands, one for each thread that asks at a time."""
 
+    def __init__(self) -> None:
+        self.idle: queue.LifoQueue[subprocess.Popen[str]] = queue.LifoQueue()
 
-def forked(folder: Path, *arguments: str, attach: Callable[[int], None] | None = None) -> Ended:
-    """Run a command in a process that has its imports already: a fifth of the time.
+    def forked(self, folder: Path, *arguments: str, attach: Callable[[int], None] | None = None) -> Ended:
+        """Run a command in a process that has its imports already.
 
-    `attach` gets the process's id while it stands still before the command, and lets it go on.
-    """
-    with tempfile.NamedTemporaryFile() as talk:
-        process = _forks.Process(target=_main, args=(str(folder), arguments, talk.name, attach is not None))
-        process.start()
-        if attach is not None:
-            attach(process.pid)
-        process.join(PATIENCE)
-        code = process.exitcode
-        if code is None:
-            process.kill()
-            process.join()
-        process.close()
-        return Ended(STUCK if code is None else code, talk.read().decode())
+        `attach` gets the process's id while it stands still before the command, and lets it go on.
+        """
+        try:
+            server = self.idle.get_nowait()
+        except queue.Empty:
+            server = self._started()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        with tempfile.NamedTemporaryFile() as talk:
+            request = {"folder": str(folder), "arguments": arguments, "talk": talk.name, "stop": attach is not None}
+            print(json.dumps(request), file=server.stdin, flush=True)
+            child = int(server.stdout.readline())
+            if attach is not None:
+                attach(child)
+            alarm = threading.Timer(PATIENCE, os.kill, (child, signal.SIGKILL))
+            alarm.start()
+            code = int(server.stdout.readline())
+            alarm.cancel()
+            self.idle.put(server)
+            return Ended(code, talk.read().decode())
 
+    def close(self) -> None:
+        """End them."""
+        while not self.idle.empty():
+            with self.idle.get() as server:
+                pass
+            assert server.returncode == 0
 
-def _main(folder: str, arguments: Sequence[str], talk: str, stop: bool) -> None:
-    from spritebuild.cli import main
-
-    os.environ.update(ENVIRONMENT)
-    descriptor = os.open(talk, os.O_WRONLY)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.chdir(folder)
-    if stop:
-        os.kill(os.getpid(), signal.SIGSTOP)
-    main(arguments)
+    def _started(self) -> subprocess.Popen[str]:
+        server = Path(__file__).with_name("fault_server.py")
+        return subprocess.Popen(
+            [sys.executable, str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
 
 
 # What has to be true
@@ -337,10 +344,10 @@ def _half_written(state: State, folder: Path) -> list[str]:
     return found
 
 
-def unhealed(state: State, folder: Path) -> list[str]:
+def unhealed(servers: Servers, state: State, folder: Path) -> list[str]:
     """Build again, and once more; what is not as if there had been no fault."""
     found = []
-    again = forked(folder, *BUILD)
+    again = servers.forked(folder, *BUILD)
     if again.code != 0:
         found.append(f"the next build ended with {again.code}: {again.talk}")
     now = delivered(folder)
@@ -352,7 +359,7 @@ def unhealed(state: State, folder: Path) -> list[str]:
     scratch = folder / ".spritebuild" / "scratch"
     if left := sorted(path.name for path in scratch.rglob("*") if path.is_file()):
         found.append(f"the next build left {left} in scratch")
-    last = forked(folder, *BUILD)
+    last = servers.forked(folder, *BUILD)
     if last != Ended(0, "nothing to do\n"):
         found.append(f"the build after it: {last}")
     return [*found, *store_damage(folder)]

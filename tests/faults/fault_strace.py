@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fault_project import BUILD, PATIENCE, Ended, forked
+from fault_project import BUILD, PATIENCE, Ended, Servers
 
 MUTATING = (
     *("openat", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "ioctl"),
@@ -41,12 +41,12 @@ class Injected:
     hit: tuple[str, ...]
 
 
-def points(folder: Path, log: Path) -> list[Point]:
+def points(servers: Servers, folder: Path, log: Path) -> list[Point]:
     """Build a project; every one of its calls that touches the project, by the number that strace will count.
 
     strace counts the calls of each thread apart, so one number may mean a call in several threads.
     """
-    ended = _traced(folder, log, ",".join(MUTATING))
+    ended = _traced(servers, folder, log, ",".join(MUTATING))
     assert ended.code == 0, ended
     counted: Counter[tuple[str, str]] = Counter()
     found: dict[tuple[str, int], Point] = {}
@@ -61,14 +61,14 @@ def points(folder: Path, log: Path) -> list[Point]:
     return sorted(found.values())
 
 
-def inject(folder: Path, log: Path, fault: str, point: Point) -> Injected:
+def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point) -> Injected:
     """Build a project with that fault at that call."""
-    ended = _traced(folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
+    ended = _traced(servers, folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
     text = log.read_text("utf-8", "replace").splitlines()
     return Injected(ended, tuple(line for line in text if "(INJECTED)" in line or "killed by SIGKILL" in line))
 
 
-def _traced(folder: Path, log: Path, calls: str, *options: str) -> Ended:
+def _traced(servers: Servers, folder: Path, log: Path, calls: str, *options: str) -> Ended:
     """Build under strace, attached after the imports: a module that cannot be read is not the build's to survive."""
     tracers: list[subprocess.Popen[bytes]] = []
 
@@ -80,7 +80,7 @@ def _traced(folder: Path, log: Path, calls: str, *options: str) -> Ended:
         _until(lambda: "TracerPid:\t0\n" not in stopped.read_text())
         os.kill(pid, signal.SIGCONT)
 
-    ended = forked(folder, *BUILD, attach=attach)
+    ended = servers.forked(folder, *BUILD, attach=attach)
     for tracer in tracers:
         tracer.wait(PATIENCE)
     return ended

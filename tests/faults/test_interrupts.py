@@ -19,7 +19,20 @@ from fault_processes import (
     to_the_build_alone,
     to_the_group,
 )
-from fault_project import BUILD, FIRST, SECOND, State, copied, damage, spritebuild, store_damage, unhealed, write
+from fault_project import (
+    BUILD,
+    FIRST,
+    HEAD,
+    SECOND,
+    Servers,
+    State,
+    copied,
+    damage,
+    spritebuild,
+    store_damage,
+    unhealed,
+    write,
+)
 
 KILLS = 12
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -89,8 +102,20 @@ def test_a_killed_worker_is_reported_and_what_it_had_finished_is_kept(holding: H
     next_build_runs_only_what_was_held(holding)
 
 
+def test_what_was_finished_just_before_a_failure_is_kept(holding: Holding) -> None:
+    good = f'{HEAD}\n[sprites.sage]\nstage = "ponder"\nparams = {{ color = 10 }}\n'
+    bad = '\n[sprites.wreck]\nstage = "ponder"\nparams = { color = 20, broken = true }\n'
+    write(holding.folder, {"spritefile.toml": good + bad})
+    ended = spritebuild(holding.folder, *BUILD, **holding.environment)
+    assert ended.code == 5, ended
+    assert "this one never works" in ended.talk
+    write(holding.folder, {"spritefile.toml": good})
+    assert spritebuild(holding.folder, *BUILD, **holding.environment).code == 0
+    assert lines(holding.runs) == ["ponder 10", "ponder 20"]
+
+
 def test_builds_killed_at_random_moments_between_edits_end_in_the_same_bytes(
-    states: dict[str, State], bench: Path, tmp_path: Path
+    servers: Servers, states: dict[str, State], bench: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(20)
     state = states["edited"]
@@ -114,4 +139,4 @@ def test_builds_killed_at_random_moments_between_edits_end_in_the_same_bytes(
         if code == 0:
             write(folder, edits[completed % 2])
     write(folder, SECOND)
-    assert not unhealed(state, folder)
+    assert not unhealed(servers, state, folder)

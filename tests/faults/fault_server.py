@@ -1,0 +1,50 @@
+"""A process that has spritebuild's imports done and forks a command whenever asked: a fifth of the time of a start.
+
+It reads a JSON line for each command, answers with the process's id and then with its exit status, and knows no tests.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+
+IMPORTS = (
+    *("numpy", "imagehash", "spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
+    *("spritebuild.check.looks", "spritebuild_stages.sheet", "spritebuild_stages.finish"),
+    "spritebuild_stages.ops.quantize",
+)
+
+
+def serve() -> None:
+    """Answer until stdin ends."""
+    for name in IMPORTS:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _run(request["folder"], request["arguments"], request["talk"], stop=request["stop"])
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _run(folder: str, arguments: list[str], talk: str, *, stop: bool) -> None:
+    from spritebuild.cli import main
+
+    nothing, said = os.open(os.devnull, os.O_RDONLY), os.open(talk, os.O_WRONLY)
+    for source, target in ((nothing, 0), (said, 1), (said, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(said)
+    os.chdir(folder)
+    if stop:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    main(arguments)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,103 @@
+"""A disk that is too small, and one that is read-only, as file systems of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fault_project import BUILD, FIRST, SECOND, Servers, State, copied, damage, delivered, spritebuild, unhealed, write
+
+SQLITE = "disk I/O error"  # all that SQLite says when its shared memory does not fit
+
+
+def mounts() -> bool:
+    """Whether this process may mount."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    try:
+        return subprocess.run(tried, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+pytestmark = pytest.mark.skipif(not mounts(), reason="needs the right to mount a tmpfs")
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Mount]:
+    """Mount a tmpfs with options, or change its options."""
+    folder = tmp_path.resolve() / "disk"
+    folder.mkdir()
+
+    def mount(options: str) -> Path:
+        options = f"remount,{options}" if folder.is_mount() else options
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "spritebuild-test", str(folder)], check=True)
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kibibytes", [64, 120, 200, 300, 700, 1400, 1500, 2400])
+def test_a_full_disk_ends_the_build_cleanly_and_room_lets_the_next_one_complete(
+    kibibytes: int, disk: Mount, servers: Servers, states: dict[str, State]
+) -> None:
+    project = write(disk(f"size={kibibytes}k") / "isle", FIRST)
+    state = State("first", project, {}, states["edited"].former)
+    ended = spritebuild(project, *BUILD)
+    assert ended.code in (0, 5), ended
+    assert "Traceback" not in ended.talk
+    if ended.code:
+        assert "no space left on the disk" in ended.talk or SQLITE in ended.talk
+        assert "hint: " in ended.talk
+    assert ended.code == 5 or kibibytes > 1200
+    assert not damage(state, project)
+    disk("size=64m")
+    assert not unhealed(servers, state, project)
+
+
+@pytest.mark.parametrize("spare", [0, 40, 400, 1100, 1300])
+def test_a_disk_that_fills_up_during_an_edit_keeps_every_asset_whole(
+    spare: int, disk: Mount, servers: Servers, states: dict[str, State], bench: Path
+) -> None:
+    top = disk("size=64m")
+    project = write(copied(bench / "built-first", top / "isle"), SECOND)
+    state = states["edited"]
+    used = os.statvfs(top)
+    disk(f"size={(used.f_blocks - used.f_bfree) * used.f_frsize // 1024 + spare}k")
+    ended = spritebuild(project, *BUILD)
+    assert ended.code in (0, 5), ended
+    assert "Traceback" not in ended.talk
+    if ended.code:
+        assert "no space left on the disk" in ended.talk or SQLITE in ended.talk
+        assert "hint: " in ended.talk
+    assert not damage(state, project)
+    disk("size=64m")
+    assert not unhealed(servers, state, project)
+
+
+def test_a_read_only_project_that_is_up_to_date_says_so(disk: Mount, states: dict[str, State]) -> None:
+    project = write(disk("size=64m") / "isle", FIRST)
+    assert spritebuild(project, *BUILD).code == 0
+    disk("ro")
+    ended = spritebuild(project, *BUILD)
+    assert (ended.code, ended.talk) == (0, "nothing to do\n")
+    assert delivered(project) == states["edited"].former
+
+
+def test_a_read_only_project_that_is_stale_fails_and_says_why(disk: Mount) -> None:
+    project = write(disk("size=64m") / "isle", FIRST)
+    assert spritebuild(project, *BUILD).code == 0
+    write(project, SECOND)
+    disk("ro")
+    ended = spritebuild(project, *BUILD)
+    assert ended.code == 5, ended
+    assert "Read-only file system" in ended.talk
+    assert "hint: check who owns the project folder and its store" in ended.talk

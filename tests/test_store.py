@@ -1,0 +1,208 @@
+"""Blobs and traces: whole, read-only, found by their digest, and checked whenever they are used."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spritebuild import digest
+from spritebuild.errors import MachineError
+from spritebuild.files import machine_errors, write_atomic
+from spritebuild.store import Damaged, Description, Store, Trace
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "store")
+    store.fresh_scratch()
+    yield store
+    store.close()
+
+
+def scratched(store: Store, data: bytes, name: str = "file") -> str:
+    path = store.scratch / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def poison(store: Store, name: str) -> None:
+    blob = Path(store.path(name))
+    blob.chmod(0o644)
+    blob.write_bytes(b"poison")
+
+
+# Blobs
+
+
+def test_blob_is_found_by_the_digest_of_its_bytes(store: Store) -> None:
+    name = store.put(b"potion")
+    assert name == digest.of_bytes(b"potion")
+    assert store.has(name)
+    assert Path(store.checked(name)).read_bytes() == b"potion"
+    assert [found for found, _ in store.blobs()] == [name]
+
+
+def test_taken_file_is_a_blob_and_gone(store: Store) -> None:
+    path = scratched(store, b"potion")
+    name = store.take(path)
+    assert Path(store.path(name)).read_bytes() == b"potion"
+    assert not Path(path).exists()
+
+
+def test_file_taken_twice_is_one_blob(store: Store) -> None:
+    names = {store.take(scratched(store, b"potion", file)) for file in ("a", "b")}
+    assert len(names) == len(list(store.blobs())) == 1
+    assert list(store.scratch.iterdir()) == []
+
+
+def test_damaged_blob_is_replaced_by_the_file_that_is_taken(store: Store) -> None:
+    name = store.put(b"potion")
+    poison(store, name)
+    assert store.take(scratched(store, b"potion")) == name
+    assert Path(store.checked(name)).read_bytes() == b"potion"
+
+
+def test_blobs_are_read_only(store: Store) -> None:
+    for name in (store.put(b"put"), store.take(scratched(store, b"taken"))):
+        assert stat.S_IMODE(Path(store.path(name)).stat().st_mode) == 0o444
+
+
+def test_missing_blob_is_damaged(store: Store) -> None:
+    with pytest.raises(Damaged) as caught:
+        store.checked("0" * 64)
+    assert caught.value.digest == "0" * 64
+
+
+def test_damaged_blob_is_set_aside_and_counts_as_missing(store: Store) -> None:
+    name = store.put(b"potion")
+    poison(store, name)
+    with pytest.raises(Damaged):
+        store.checked(name)
+    assert not store.has(name)
+    (aside,) = (store.root / "quarantine").iterdir()
+    assert aside.read_bytes() == b"poison"
+    store.put(b"potion")
+    assert store.checked(name)
+
+
+def test_scratch_of_a_killed_build_is_emptied(store: Store) -> None:
+    scratched(store, b"half")
+    store.fresh_scratch()
+    assert list(store.scratch.iterdir()) == []
+
+
+def test_reading_an_absent_store_makes_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    assert store.trace("key") is None
+    assert store.outputs("key") is None
+    assert store.description("action") is None
+    assert (store.installed(), store.stand_ins(), store.files(), store.described_keys()) == ({}, {}, {}, {})
+    assert (list(store.blobs()), list(store.all_outputs())) == ([], [])
+    store.close()
+    assert not (tmp_path / "store").exists()
+
+
+@settings(max_examples=20)
+@given(st.lists(st.binary(max_size=20), max_size=8))
+def test_store_holds_exactly_what_was_put(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    names = {store.put(data): data for data in contents}
+    assert {name: Path(entry.path).read_bytes() for name, entry in store.blobs()} == names
+
+
+# Traces
+
+
+def reopened(store: Store) -> Store:
+    store.close()
+    return store
+
+
+def test_trace_is_found_by_its_key(store: Store) -> None:
+    trace = Trace({"image": "a" * 64}, {"seconds": 0.5, "platform": {}})
+    store.record("key", "sprites.potion:paint", trace)
+    assert reopened(store).trace("key") == trace
+    assert store.outputs("key") == trace.outputs
+    assert list(store.all_outputs()) == [("key", trace.outputs)]
+    store.forget(["key"])
+    assert store.trace("key") is None
+
+
+def test_second_trace_of_a_key_replaces_the_first(store: Store) -> None:
+    for name in ("a", "b"):
+        store.record("key", "sprites.potion:paint", Trace({"image": name}, {}))
+    assert reopened(store).outputs("key") == {"image": "b"}
+
+
+def test_abandoned_store_keeps_what_was_committed(store: Store) -> None:
+    store.record("kept", "x", Trace({}, {}), now=True)
+    store.record("lost", "x", Trace({}, {}))
+    store.abandon()
+    assert (store.outputs("kept"), store.outputs("lost")) == ({}, None)
+
+
+def test_description_reads_back(store: Store) -> None:
+    described = Description("key", "paint", 1, {"prompt": "é", "size": [8, 8]}, {"image": "a" * 64})
+    store.describe([("sprites.potion:paint", described), ("sprites.sword:paint", described)])
+    assert reopened(store).description("sprites.potion:paint") == described
+    store.describe([], gone=["sprites.potion:paint"])
+    assert store.described_keys() == {"sprites.sword:paint": "key"}
+
+
+def test_installed_assets_and_stand_ins_read_back(store: Store) -> None:
+    store.record_installed([("assets/a.png", "1"), ("assets/b.png", "2")])
+    store.record_installed([("assets/a.png", "3")], gone=["assets/b.png"])
+    store.record_stand_in("locked", "here")
+    assert reopened(store).installed() == {"assets/a.png": "3"}
+    assert store.stand_ins() == {"locked": "here"}
+
+
+def test_signatures_of_files_read_back(store: Store, tmp_path: Path) -> None:
+    rows = {"/a": ((1, 2**63 - 1, 3, 4, 5), "digest")}
+    store.record_files(rows)
+    assert reopened(store).files() == rows
+
+
+def test_damaged_database_is_told_with_its_remedy(store: Store) -> None:
+    (store.root / "traces.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(MachineError) as caught, machine_errors():
+        store.outputs("key")
+    assert caught.value.message == "the trace database is damaged"
+    assert "spritebuild doctor --repair" in str(caught.value)
+
+
+# Files
+
+
+def test_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "folder/file", b"one")
+    write_atomic(tmp_path / "folder/file", b"two", scratch=tmp_path / "scratch")
+    assert [path.read_bytes() for path in (tmp_path / "folder").iterdir()] == [b"two"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_digest_of_a_file_is_remembered_by_its_signature(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, (1, 1))
+    files = digest.Files({})
+    assert files.of(path) == digest.of_bytes(b"one")
+    assert files.fresh == {}  # just changed: its next change might leave no mark
+    path.write_bytes(b"two")
+    os.utime(path, (1, 1))
+    assert files.of(path) == digest.of_bytes(b"two")
+
+
+def test_known_signature_spares_the_hashing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    files = digest.Files({str(path): (digest.signature(path.stat()), "remembered")})
+    assert files.of(path) == "remembered"
+    path.write_bytes(b"other")
+    assert files.of(path) == digest.of_bytes(b"other")
