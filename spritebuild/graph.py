@@ -42,7 +42,7 @@ class Action:
     """One stage applied to params and inputs.
 
     `inputs` are named as the stage's `Inputs` fields: `image`, or `frames.0`, `palettes.cave` for a member of one.
-    `params` hold only what differs from the stage's `defaults`. `origins` say where each param was declared, for
+    `params` hold only what differs from the stage's defaults. `origins` say where each param was declared, for
     reasons in the user's words. `installs` map output names to paths below the project.
     """
 
@@ -55,7 +55,6 @@ class Action:
     recipe: str
     installs: tuple[tuple[str, str], ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> str:

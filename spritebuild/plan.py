@@ -12,11 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from spritebuild import digest
 from spritebuild.errors import UsageError
 from spritebuild.graph import Action, Graph, Output, Source
 from spritebuild.lock import Lock
 from spritebuild.mistakes import alternatives
+from spritebuild.stage import Stage, Stages
 from spritebuild.store import Description, Store
 
 Verdict = Literal["reuse", "run", "wait"]
@@ -56,6 +59,7 @@ class Known:
     lock: Lock
     store: Store
     files: digest.Files
+    stages: Stages
     stand_ins: Mapping[str, str]
 
     def locked(self, action: Action) -> dict[str, str] | None:
@@ -187,7 +191,7 @@ def explain(action: Action, known: Known, outputs: Mapping[str, Mapping[str, str
         if any(path in known.lock for _, path in action.installs):
             return "its declaration differs from the lock"
         return "new"
-    changes = [*_changes(action, before, outputs)]
+    changes = [*_changes(action, before, known, outputs)]
     if changes:
         shown = ", ".join(changes[:3])
         return shown + (f", and {len(changes) - 3} more" if changes[3:] else "")
@@ -196,11 +200,15 @@ def explain(action: Action, known: Known, outputs: Mapping[str, Mapping[str, str
     return "its output is no longer in the store"
 
 
-def _changes(action: Action, before: Description, outputs: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _changes(
+    action: Action, before: Description, known: Known, outputs: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
     if (before.stage, before.version) != (action.stage, action.version):
         yield f"stage {action.stage} is version {action.version}, was {before.stage} {before.version}"
-    for path, old, new in _differences({**action.defaults, **before.params}, {**action.defaults, **action.params}):
-        yield f"{_origin(action, path)} {_shown(old)} -> {_shown(new)}"
+    if before.stage == action.stage:
+        stage = known.stages[action.stage]
+        differences = _differences(_with_defaults(before.params, stage), _with_defaults(action.params, stage))
+        yield from (f"{_origin(action, path)} {_shown(old)} -> {_shown(new)}" for path, old, new in differences)
     for name, ref in action.inputs:
         old_digest = before.inputs.get(name)
         if isinstance(ref, Source):
@@ -212,6 +220,14 @@ def _changes(action: Action, before: Description, outputs: Mapping[str, Mapping[
                 yield f"{ref.action} {'gave other bytes' if old_digest else 'added'}"
     for name in before.inputs.keys() - {name for name, _ in action.inputs}:
         yield f"input {name} removed"
+
+
+def _with_defaults(params: Mapping[str, Any], stage: Stage) -> Mapping[str, Any]:
+    """Params as the stage hears them; as they are where they are of an older stage that this one refuses."""
+    try:
+        return stage.Params.model_validate(params).model_dump(mode="json")
+    except ValidationError:
+        return params
 
 
 def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

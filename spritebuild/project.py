@@ -129,7 +129,7 @@ class _Reading:
     def project(self) -> Project:
         root = self.spritefile.root
         with machine_errors():
-            known = Known(str(root), lock.read(root), self.store, self.files, self.store.stand_ins())
+            known = Known(str(root), lock.read(root), self.store, self.files, self.stages, self.store.stand_ins())
         return Project(self.spritefile, self.stages, self.graph, self.pins, known, self.remote)
 
     def save(self) -> None:

@@ -23,7 +23,7 @@ from spritebuild.mistakes import alternatives, say
 from spritebuild.pins import Pin
 from spritebuild.spritefile import Sheet, Sprite, Spritefile
 from spritebuild.stage import Stage, Stages
-from spritebuild.styles import Look, Piece, Styles, defaults, dumped
+from spritebuild.styles import Look, Piece, Styles, dumped
 
 GENERATE, SHEET = "generate", "sheet"
 SHARED = (
@@ -58,7 +58,6 @@ class _Resolver:
     styles: Styles
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
-    defaults: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of a stage's params
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
     finals: dict[str, str] = field(default_factory=dict)  # the action that installs a sprite, by its name
 
@@ -214,18 +213,8 @@ class _Resolver:
         outputs = tuple((name, str(info.default)) for name, info in stage.Outputs.model_fields.items())
         id = f"{target}:{suffix}"
         self.recipes[id] = recipe(stage.kind, stage.version, piece.params, inputs, self.recipes)
-        if stage.kind not in self.defaults:
-            self.defaults[stage.kind] = defaults(stage)
         action = Action(
-            id,
-            stage.kind,
-            stage.version,
-            piece.params,
-            inputs,
-            outputs,
-            self.recipes[id],
-            origins=piece.origins,
-            defaults=self.defaults[stage.kind],
+            id, stage.kind, stage.version, piece.params, inputs, outputs, self.recipes[id], origins=piece.origins
         )
         self.actions.append(action)
         return action

@@ -148,12 +148,3 @@ class Styles:
 def dumped(params: BaseModel) -> Mapping[str, Any]:
     """What of a stage's params differs from the defaults, as JSON values: the part that names an action."""
     return params.model_dump(mode="json", exclude_defaults=True)
-
-
-def defaults(stage: Stage) -> Mapping[str, Any]:
-    """What a stage's params are unless said otherwise, as JSON values."""
-    known = stage.Params.model_fields
-    values = {
-        name: info.get_default(call_default_factory=True) for name, info in known.items() if not info.is_required()
-    }
-    return stage.Params.model_construct(**values).model_dump(mode="json", include=set(values), warnings=False)

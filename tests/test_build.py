@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ISLAND, PAINT, Project
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from projects import ISLAND, PAINT, Project
 
 from spritebuild import digest, lock
 from spritebuild.errors import LockError, PolicyError, RegressionError, SpritefileError, StageError, UsageError
-from spritebuild.store import Store
 
 SPRITES = ["sprites.potion", "sprites.sword"]
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # where fsync costs nothing
@@ -497,14 +496,6 @@ def test_gc_keeps_approved_bytes(built: Project) -> None:
     built.edit("styles.base.steps", 28).build()
     built.cli("gc", "--keep-days", "0")
     assert approved in built.blobs()
-
-
-def test_store_elsewhere_is_used(island: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPRITEBUILD_STORE", str(tmp_path / "store"))
-    island.build()
-    assert not (island.root / ".spritebuild").exists()
-    assert len(list(Store(tmp_path / "store").blobs())) == 6
-    assert island.build().ran == []
 
 
 # Any edits

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ISLAND, Project, toml
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import ISLAND, Project, toml
 
 from spritebuild import digest
 from spritebuild.graph import Action, Graph, Output, Source, recipe

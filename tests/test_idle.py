@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ISLAND, Project
+from projects import ISLAND, Project
 
 from spritebuild import idle
 

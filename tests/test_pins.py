@@ -10,9 +10,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from conftest import Project, safetensors
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import Project, safetensors
 
 from spritebuild import digest, pins
 from spritebuild.errors import IntegrityError, LockError, PolicyError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import INVERT, ISLAND, Project
+from projects import INVERT, ISLAND, Project
 
 from spritebuild import lock
 
@@ -38,12 +38,12 @@ def test_everything_is_new_at_first(island: Project) -> None:
     ("key", "value", "action", "reason"),
     [
         ("styles.base.steps", 28, "sprites.sword:paint", "styles.base.steps 20 -> 28"),
-        ("styles.base.size", [16, 8], "sprites.sword:paint", "styles.base.size (default) -> [16,8]"),
+        ("styles.base.size", [16, 8], "sprites.sword:paint", "styles.base.size[0] 8 -> 16"),
         (
             "styles.base.params",
             {"note": "x"},
             "sprites.sword:paint",
-            'styles.base.params.note (default) -> "x"',
+            'styles.base.params.note "" -> "x"',
         ),
         (
             "sprites.potion.prompt",
@@ -51,14 +51,8 @@ def test_everything_is_new_at_first(island: Project) -> None:
             "sprites.potion:paint",
             'sprites.potion.prompt "red potion" -> "blue potion"',
         ),
-        ("sprites.potion.seed", 7, "sprites.potion:paint", "sprites.potion.seed (default) -> 7"),
-        ("project.seed", 7, "sprites.potion:paint", "project.seed (default) -> 7"),
-        (
-            "styles.base.finish.0.threshold",
-            100,
-            "sprites.sword:finish",
-            "styles.base.finish[0].threshold (default) -> 100",
-        ),
+        ("sprites.potion.seed", 7, "sprites.potion:paint", "sprites.potion.seed 0 -> 7"),
+        ("project.seed", 7, "sprites.potion:paint", "project.seed 0 -> 7"),
         (
             "palettes.gray.colors",
             ["#000000", "#888888", "#fffff0"],
@@ -132,7 +126,7 @@ def test_stage_of_ours_in_between_is_a_reason(built: Project) -> None:
     finish = ISLAND["styles"]["base"]["finish"]
     built.edit("styles.base.finish", [*finish, {"stage": "invert"}]).build()
     built.edit("styles.base.finish.2.amount", 200)
-    assert built.reasons()["sprites.sword:invert"] == "styles.base.finish[2].amount (default) -> 200"
+    assert built.reasons()["sprites.sword:invert"] == "styles.base.finish[2].amount 255 -> 200"
     built.edit("styles.base.finish", [*finish, {"stage": "invert"}]).stage("invert", INVERT.replace("= 1", "= 2"))
     assert built.reasons()["sprites.sword:invert"] == "stage invert is version 2, was invert 1"
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project, safetensors
+from projects import Project, safetensors
 
 from spritebuild import pins
 

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from conftest import ISLAND, Project
+from projects import ISLAND, Project
 
 from spritebuild.errors import SpritefileError
 from spritebuild.graph import Action, Output, Source

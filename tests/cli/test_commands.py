@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import ISLAND, Project
+from projects import ISLAND, Project
 
 from spritebuild import __version__
 from spritebuild.schema import full_schema

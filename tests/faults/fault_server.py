@@ -12,7 +12,8 @@ import signal
 import sys
 
 IMPORTS = (
-    *("numpy", "imagehash", "spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
+    *("numpy", "imagehash", "PIL.PngImagePlugin", "deflate", "spritebuild_stages._png"),
+    *("spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
     *("spritebuild.check.looks", "spritebuild_stages.sheet", "spritebuild_stages.finish"),
     "spritebuild_stages.ops.quantize",
 )

@@ -21,6 +21,7 @@ MUTATING = (
 )
 FAULTS = {"ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "KILL": "signal=KILL"}
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)")
+HERE = re.compile(r"(?<=AT_FDCWD)<[^>]*>")  # a call that has it need not touch the folder that we are in
 FICLONE = "0x40049409"
 
 
@@ -64,7 +65,7 @@ def points(servers: Servers, folder: Path, log: Path) -> list[Point]:
 def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point) -> Injected:
     """Build a project with that fault at that call."""
     ended = _traced(servers, folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
-    text = log.read_text("utf-8", "replace").splitlines()
+    text = HERE.sub("", log.read_text("utf-8", "replace")).splitlines()
     return Injected(ended, tuple(line for line in text if "(INJECTED)" in line or "killed by SIGKILL" in line))
 
 
@@ -97,6 +98,6 @@ def _touched(folder: Path, call: str, rest: str) -> str | None:
     """The file of the project that a call is about."""
     if call == "ioctl" and "FICLONE" not in rest and FICLONE not in rest:
         return None
-    arguments = re.sub(r"AT_FDCWD<[^>]*>", "", rest)
+    arguments = HERE.sub("", rest)
     match = re.search(rf'["<]{re.escape(str(folder))}/([^">]*)', arguments)
     return match[1] if match else None

@@ -99,5 +99,4 @@ def test_a_read_only_project_that_is_stale_fails_and_says_why(disk: Mount) -> No
     disk("ro")
     ended = spritebuild(project, *BUILD)
     assert ended.code == 5, ended
-    assert "Read-only file system" in ended.talk
     assert "hint: check who owns the project folder and its store" in ended.talk

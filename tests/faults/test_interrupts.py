@@ -38,14 +38,16 @@ KILLS = 12
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-def next_build_runs_only_what_was_held(holding: Holding) -> None:
+def next_build_runs_at_most_what_was_held(holding: Holding) -> list[str]:
     assert not store_damage(holding.folder)
     holding.hold.unlink(missing_ok=True)
     before = lines(holding.runs)
     again = spritebuild(holding.folder, *BUILD, **holding.environment)
     assert again.code == 0, again
-    assert [line.split()[1] for line in lines(holding.runs)[len(before) :]] == ["30"]
+    runs = lines(holding.runs)[len(before) :]
+    assert {run.split()[1] for run in runs} <= {"30"}
     assert spritebuild(holding.folder, *BUILD).talk == "nothing to do\n"
+    return runs
 
 
 @pytest.mark.parametrize("send", [to_the_group, to_the_build_alone])
@@ -61,7 +63,7 @@ def test_an_interrupted_build_leaves_no_process_and_keeps_what_was_finished(
         assert "error: " in ended.talk
         assert "Traceback" not in ended.talk
         assert not build.left()
-    next_build_runs_only_what_was_held(holding)
+    next_build_runs_at_most_what_was_held(holding)
 
 
 @pytest.mark.parametrize("number", EXIT_CODES)
@@ -78,7 +80,7 @@ def test_an_interrupted_build_ends_although_a_stage_in_its_own_process_goes_on(
         assert ended.code == EXIT_CODES[number], ended
         assert "Traceback" not in ended.talk
         assert not build.left()
-    next_build_runs_only_what_was_held(holding)
+    next_build_runs_at_most_what_was_held(holding)
 
 
 def test_a_killed_build_takes_its_worker_with_it(holding: Holding, tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_a_killed_build_takes_its_worker_with_it(holding: Holding, tmp_path: Pat
         build.process.kill()
         build.process.wait()
         assert eventually(lambda: not build.left()), build.left()
-    next_build_runs_only_what_was_held(holding)
+    next_build_runs_at_most_what_was_held(holding)
 
 
 def test_a_killed_worker_is_reported_and_what_it_had_finished_is_kept(holding: Holding, tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_killed_worker_is_reported_and_what_it_had_finished_is_kept(holding: H
         assert ended.code == 5, ended
         assert "the worker process died (status -9)" in ended.talk
         assert not build.left()
-    next_build_runs_only_what_was_held(holding)
+    next_build_runs_at_most_what_was_held(holding)
 
 
 def test_what_was_finished_just_before_a_failure_is_kept(holding: Holding) -> None:
