@@ -40,8 +40,7 @@ def main() -> None:
             for question in questions:
                 for name, cost in _measured(tools, question, said.rounds, said.slow_once).items():
                     costs[name, size, question] = cost
-        for question in questions:
-            _print(f"{QUESTIONS[question]}, {size:,} sprites", names, size, question, costs)
+                _print(f"{QUESTIONS[question]}, {size:,} sprites", names, size, question, costs)
     _print_growth(present, questions, sizes, costs)
     print(f"\nMemory below {floor():.0f} MB cannot be told from the measuring process's own.")
 

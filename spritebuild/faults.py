@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from spritebuild.errors import Fault
-from spritebuild.mistakes import stage_mistake
 from spritebuild.spritefile import Spritefile
+from spritebuild.spritefile.mistakes import stage_mistake
 from spritebuild.stage import Stage
 
 Where = tuple[str | int, ...]  # the path of a key: ("styles", "ruins", "finish", 2, "palette")

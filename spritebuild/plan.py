@@ -18,7 +18,7 @@ from spritebuild import digest
 from spritebuild.errors import UsageError
 from spritebuild.graph import Action, Graph, Output, Source
 from spritebuild.lock import Lock
-from spritebuild.mistakes import alternatives
+from spritebuild.spritefile.mistakes import alternatives
 from spritebuild.stage import Stage, Stages
 from spritebuild.store import Description, Store
 

@@ -19,9 +19,9 @@ from spritebuild import digest
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Graph, Output, Ref, Source, recipe
-from spritebuild.mistakes import alternatives, say
 from spritebuild.pins import Pin
 from spritebuild.spritefile import Sheet, Sprite, Spritefile
+from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
 

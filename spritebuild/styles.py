@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from spritebuild import digest
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Ref, Source
-from spritebuild.mistakes import alternatives, say
 from spritebuild.spritefile import Sprite, Spritefile, Style
+from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.stage import Stage, Stages
 
 FINISH = "finish"

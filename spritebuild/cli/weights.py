@@ -10,8 +10,8 @@ import click
 from spritebuild.cli.options import find, spritefile_option
 from spritebuild.cli.progress import PlainStatus, say
 from spritebuild.errors import UsageError
-from spritebuild.mistakes import alternatives
 from spritebuild.spritefile import load
+from spritebuild.spritefile.mistakes import alternatives
 
 
 @click.command()

@@ -54,7 +54,7 @@ def states(bench: Path) -> dict[str, State]:
 
 @pytest.fixture
 def holding(bench: Path, request: pytest.FixtureRequest) -> Iterator[Holding]:
-    """A project of which two sprites are made at once, and the third not until the test says so."""
+    """A project of three sprites, the last of which is not made until the test says so."""
     stage = getattr(request, "param", "ponder")
     folder = Path(tempfile.mkdtemp(dir=bench))
     write(folder / "isle", held(stage))

@@ -111,9 +111,10 @@ class Holding:
     def environment(self) -> dict[str, str]:
         return {"FAULTS_HOLD": str(self.hold), "FAULTS_RUNS": str(self.runs)}
 
-    def two_stored_and_one_held(self) -> bool:
-        """Whether the build has come to where it waits."""
-        return len(lines(self.runs)) == 3 and traces(self.folder) == 2
+    def waits(self) -> bool:
+        """Whether the build has come to where it is held, and all that began before is stored."""
+        begun = lines(self.runs)
+        return any(run.endswith(" 30") for run in begun) and traces(self.folder) == len(begun) - 1
 
     def release(self) -> None:
         self.hold.unlink()

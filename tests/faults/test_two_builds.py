@@ -15,7 +15,7 @@ WAITING = "another build is running here (pid "
 def both(stack: ExitStack, holding: Holding, folder: Path) -> tuple[Running, Running]:
     """A build that is held, and one that waits for it."""
     first = stack.enter_context(running(holding.folder, folder / "first", **holding.environment))
-    assert eventually(holding.two_stored_and_one_held), first.talk.read_text()
+    assert eventually(holding.waits), first.talk.read_text()
     second = stack.enter_context(running(holding.folder, folder / "second", **holding.environment))
     assert eventually(lambda: WAITING in second.talk.read_text()), second.talk.read_text()
     assert second.process.poll() is None
@@ -73,7 +73,7 @@ def test_ctrl_c_ends_a_waiting_build_and_leaves_the_other_alone(holding: Holding
 def test_commands_that_remove_wait_for_a_build(holding: Holding, tmp_path: Path) -> None:
     with ExitStack() as stack:
         first = stack.enter_context(running(holding.folder, tmp_path / "first", **holding.environment))
-        assert eventually(holding.two_stored_and_one_held), first.talk.read_text()
+        assert eventually(holding.waits), first.talk.read_text()
         collecting = stack.enter_context(
             running(holding.folder, tmp_path / "gc", arguments=("gc", "--keep-days", "0"), **holding.environment)
         )

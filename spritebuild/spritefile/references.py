@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from spritebuild import __version__
-from spritebuild.declarations import Look, Project, Tables
-from spritebuild.mistakes import Mistake, alternatives, say
+from spritebuild.spritefile.declarations import Look, Project, Tables
+from spritebuild.spritefile.mistakes import Mistake, alternatives, say
 
 PATH_HINT = "paths are relative to the folder of the spritefile and stay in it"
 LONGEST_NAME, LONGEST_PATH = 255, 1000  # bytes that every file system takes

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from spritebuild.mistakes import Mistake, alternatives, say, stage_mistake
+from spritebuild.spritefile.mistakes import Mistake, alternatives, say, stage_mistake
 
 
 class Outline(BaseModel):

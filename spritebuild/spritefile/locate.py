@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spritebuild.scan import COMMENT, DEEPEST_NESTING, STRING
+from spritebuild.spritefile.scan import COMMENT, DEEPEST_NESTING, STRING
 
 Path = tuple[str | int, ...]
 

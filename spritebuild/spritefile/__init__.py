@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from spritebuild.declarations import (
+from spritebuild.errors import Fault, SpritefileError, UsageError
+from spritebuild.spritefile.declarations import (
     DECLARED,
     Document,
     Dvc,
@@ -25,10 +26,9 @@ from spritebuild.declarations import (
     Tables,
     json_schema,
 )
-from spritebuild.errors import Fault, SpritefileError, UsageError
-from spritebuild.mistakes import Mistake, explain, say
-from spritebuild.references import PATH_HINT, Draft, check, check_relative, inside
-from spritebuild.source import SourceFile, dotted, point, read
+from spritebuild.spritefile.mistakes import Mistake, explain, say
+from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
+from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
     "Dvc",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from spritebuild.errors import Fault, SpritefileError, UsageError
-from spritebuild.scan import LARGEST_FILE
 from spritebuild.spritefile import Spritefile, load
+from spritebuild.spritefile.scan import LARGEST_FILE
 
 PROJECT = '[project]\nname = "island"\n'
 Files = dict[str, str]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spritebuild.locate import Path, Place, places
+from spritebuild.spritefile.locate import Path, Place, places
 
 TEXT = """\
 version = 1  # styles.ruins.steps = 1

@@ -12,9 +12,9 @@ from typing import Any
 
 from spritebuild import digest
 from spritebuild.errors import Fault, SpritefileError
-from spritebuild.locate import Place, Places, places
-from spritebuild.mistakes import Mistake, printable
-from spritebuild.scan import LARGEST_FILE, scan
+from spritebuild.spritefile.locate import Place, Places, places
+from spritebuild.spritefile.mistakes import Mistake, printable
+from spritebuild.spritefile.scan import LARGEST_FILE, scan
 
 LONGEST_LINE = 200  # a longer line is not shown in a fault
 

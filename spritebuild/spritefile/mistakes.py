@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spritebuild.declarations import DECLARED, Document, Dvc, LoraUse, Project, Table, Tables
+from spritebuild.spritefile.declarations import DECLARED, Document, Dvc, LoraUse, Project, Table, Tables
 
 LONGEST_VALUE = 60
 MOST_LISTED = 8

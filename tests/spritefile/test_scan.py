@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spritebuild.scan import scan
+from spritebuild.spritefile.scan import scan
 
 PARTS = ".".join("abcdefghijklmnopq")  # 17
 

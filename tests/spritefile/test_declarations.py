@@ -11,9 +11,18 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from spritebuild.declarations import MOST_COMBINATIONS, LoraUse, Model, Palette, Project, Sheet, Sprite, json_schema
 from spritebuild.errors import SpritefileError
 from spritebuild.spritefile import load
+from spritebuild.spritefile.declarations import (
+    MOST_COMBINATIONS,
+    LoraUse,
+    Model,
+    Palette,
+    Project,
+    Sheet,
+    Sprite,
+    json_schema,
+)
 
 PROJECT = '[project]\nname = "island"\n'
 
