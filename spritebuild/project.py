@@ -6,15 +6,15 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spritebuild import digest, idle, lock
+from spritebuild import digest, idle, lock, pins
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
-from spritebuild.pins import FOLDER, Pin
+from spritebuild.pins import Pin
 from spritebuild.plan import Known
 from spritebuild.remote import Declaration, Remote
 from spritebuild.resolve import resolve
@@ -34,6 +34,7 @@ class Project:
     pins: Mapping[str, Pin]
     known: Known
     remote: Remote
+    declared_by: Mapping[str, digest.Signature]  # stage files and pins as they were when they were read, by path
 
     @property
     def root(self) -> Path:
@@ -117,12 +118,14 @@ class _Reading:
     pins: dict[str, Pin]
     missing: list[str]
     graph: Graph
+    declared_by: dict[str, digest.Signature]
 
     def pin(self) -> None:
         """Pin what is not, and resolve again with its digests."""
         if self.missing:
             with machine_errors():
                 self.pins |= self.remote.pin_all({name: declarations(self.spritefile)[name] for name in self.missing})
+                self.declared_by |= _signatures(pins.path_of(self.remote.root, name) for name in self.missing)
                 self.graph = resolve(self.spritefile, self.stages, self.pins, self.files)
             self.missing = []
 
@@ -130,7 +133,7 @@ class _Reading:
         root = self.spritefile.root
         with machine_errors():
             known = Known(str(root), lock.read(root), self.store, self.files, self.stages, self.store.stand_ins())
-        return Project(self.spritefile, self.stages, self.graph, self.pins, known, self.remote)
+        return Project(self.spritefile, self.stages, self.graph, self.pins, known, self.remote, self.declared_by)
 
     def save(self) -> None:
         """Remember the digests of files; a plan in a project never built makes no store for that."""
@@ -152,10 +155,15 @@ def _read(path: Path, *, locked: bool) -> _Reading:
         files = digest.Files(store.files())
         remote = Remote(root, store.root / "models", files)
         wanted = declarations(spritefile)
-        pins = remote.read(wanted)
-        missing = [name for name in wanted if name not in pins]
+        declared_by = _signatures([*stages.files(), *(pins.path_of(root, name) for name in wanted)])
+        pinned = remote.read(wanted)
+        missing = [name for name in wanted if name not in pinned]
         if missing and locked:
-            raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {FOLDER}/")
+            raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {pins.FOLDER}/")
         placeholders = {name: Pin(name, "unpinned", ()) for name in missing}
-        graph = resolve(spritefile, stages, {**placeholders, **pins}, files)
-    return _Reading(spritefile, stages, store, files, remote, {**placeholders, **pins}, missing, graph)
+        graph = resolve(spritefile, stages, {**placeholders, **pinned}, files)
+    return _Reading(spritefile, stages, store, files, remote, {**placeholders, **pinned}, missing, graph, declared_by)
+
+
+def _signatures(paths: Iterable[Path]) -> dict[str, digest.Signature]:
+    return {str(path): digest.signature(path.stat()) for path in paths if path.exists()}

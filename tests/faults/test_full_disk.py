@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fault_project import BUILD, FIRST, SECOND, Servers, State, copied, damage, delivered, spritebuild, unhealed, write
+from fault_strace import Point, inject
 
 SQLITE = "disk I/O error"  # all that SQLite says when its shared memory does not fit
 
@@ -30,10 +32,10 @@ Mount = Callable[[str], Path]
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Mount]:
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mount]:
     """Mount a tmpfs with options, or change its options."""
-    folder = tmp_path.resolve() / "disk"
-    folder.mkdir()
+    folder = tmp_path.resolve() / getattr(request, "param", "disk")
+    folder.mkdir(parents=True)
 
     def mount(options: str) -> Path:
         options = f"remount,{options}" if folder.is_mount() else options
@@ -80,6 +82,20 @@ def test_a_disk_that_fills_up_during_an_edit_keeps_every_asset_whole(
         assert "hint: " in ended.talk
     assert not damage(state, project)
     disk("size=64m")
+    assert not unhealed(servers, state, project)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("number", [4, 5, 6])
+@pytest.mark.parametrize("disk", ["isle/assets"], indirect=True)
+def test_a_kill_leaves_no_temporary_file_among_assets_on_another_file_system(
+    number: int, disk: Mount, servers: Servers, states: dict[str, State], tmp_path: Path
+) -> None:
+    disk("size=64m")
+    project = write(tmp_path.resolve() / "isle", FIRST)
+    state = State("first", project, {}, states["edited"].former)
+    killed = inject(servers, project, tmp_path / "log", "KILL", Point("rename", number, "assets"))
+    assert killed.ended.code in (0, -9)
     assert not unhealed(servers, state, project)
 
 
