@@ -1,0 +1,86 @@
+"""Every example is built as a user would build it, by the real model on the CPU."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spritebuild.spritefile import load
+from spritebuild_stages.ops.palette import parse
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.diffusion
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = {"quickstart": 6, "items": 64, "custom-stage": 2}
+
+
+def spritebuild(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "spritebuild", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of an example, with its lock and without assets or store, built once."""
+    folder = tmp_path_factory.mktemp("example") / str(request.param)
+    shutil.copytree(
+        ROOT / "examples" / str(request.param), folder, ignore=shutil.ignore_patterns("assets", ".spritebuild")
+    )
+    done = spritebuild(folder, "build")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def sprites(folder: Path) -> list[Path]:
+    sheets = load(folder / "spritefile.toml").sheets
+    return [path for path in sorted(folder.glob("assets/**/*.png")) if path.stem not in sheets]
+
+
+def test_example_makes_every_sprite_it_declares(example: Path) -> None:
+    assert len(sprites(example)) == EXAMPLES[example.name]
+
+
+def test_example_is_true_to_its_committed_lock(example: Path) -> None:
+    committed = ROOT / "examples" / example.name / "lockfiles" / "sprites.lock"
+    assert (example / "lockfiles" / "sprites.lock").read_text() == committed.read_text()
+
+
+def test_example_has_only_palette_colors_and_hard_alpha(example: Path) -> None:
+    (palette,) = load(example / "spritefile.toml").palettes.values()
+    if palette.file:
+        allowed = set(parse(example / palette.file))
+    else:
+        allowed = {tuple(bytes.fromhex(color[1:])) for color in palette.colors or ()}
+    for path in sprites(example):
+        pixels = np.asarray(Image.open(path).convert("RGBA")).reshape(-1, 4)
+        assert set(np.unique(pixels[:, 3])) <= {0, 255}, path
+        used = {tuple(map(int, pixel[:3])) for pixel in np.unique(pixels[pixels[:, 3] > 0], axis=0)}
+        assert used <= allowed, path
+        assert used, f"{path} is empty"
+
+
+def test_example_built_again_has_nothing_to_do(example: Path) -> None:
+    done = spritebuild(example, "build")
+    assert (done.returncode, done.stderr) == (0, "nothing to do\n")
+
+
+def test_sheet_of_the_items_holds_each_of_them(example: Path) -> None:
+    if not (example / "assets" / "items.json").exists():
+        pytest.skip("this example has no sheet")
+    frames = json.loads((example / "assets" / "items.json").read_text())["frames"]
+    sheet = Image.open(example / "assets" / "items.png").convert("RGBA")
+    assert len(frames) == EXAMPLES[example.name]
+    for name, frame in frames.items():
+        place = frame["frame"]
+        box = (place["x"], place["y"], place["x"] + place["w"], place["y"] + place["h"])
+        (path,) = example.glob(f"assets/**/{name.removesuffix('.png')}.png")
+        assert sheet.crop(box).tobytes() == Image.open(path).convert("RGBA").tobytes(), name
