@@ -20,10 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sprites", type=int, default=10_000, help="default: %(default)s")
     parser.add_argument("--peers", default="doit,ninja", help="default: %(default)s")
+    parser.add_argument("--actions", default="1,2", help="actions a sprite (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: %(default)s)")
     said = parser.parse_args()
     peers = [TOOLS[name] for name in said.peers.split(",") if name]
-    for stages in (1, 2):
+    for stages in map(int, said.actions.split(",")):
         actions = said.sprites * stages
         with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
             root = Path(folder).resolve()

@@ -439,7 +439,7 @@ def pack(args, tokenizer):
         unet=UNet2DConditionModel.from_pretrained(args.work / "unet"),
         text_encoder=CLIPTextModel.from_pretrained(args.work / "text_encoder"),
         tokenizer=tokenizer,
-        scheduler=DDIMScheduler(**SCHEDULE, timestep_spacing="trailing", clip_sample=False),
+        scheduler=DDIMScheduler(**SCHEDULE, timestep_spacing="trailing", steps_offset=1, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

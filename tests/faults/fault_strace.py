@@ -66,7 +66,8 @@ def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point) 
     """Build a project with that fault at that call."""
     ended = _traced(servers, folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
     text = HERE.sub("", log.read_text("utf-8", "replace")).splitlines()
-    return Injected(ended, tuple(line for line in text if "(INJECTED)" in line or "killed by SIGKILL" in line))
+    mark = "killed by SIGKILL" if fault == "KILL" else "(INJECTED)"
+    return Injected(ended, tuple(line for line in text if mark in line))
 
 
 def _traced(servers: Servers, folder: Path, log: Path, calls: str, *options: str) -> Ended:

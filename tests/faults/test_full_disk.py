@@ -47,7 +47,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mount]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kibibytes", [64, 120, 200, 300, 700, 1400, 1500, 2400])
+@pytest.mark.parametrize("kibibytes", [64, 120, 300, 700, 1400, 2400])
 def test_a_full_disk_ends_the_build_cleanly_and_room_lets_the_next_one_complete(
     kibibytes: int, disk: Mount, servers: Servers, states: dict[str, State]
 ) -> None:
@@ -65,7 +65,7 @@ def test_a_full_disk_ends_the_build_cleanly_and_room_lets_the_next_one_complete(
     assert not unhealed(servers, state, project)
 
 
-@pytest.mark.parametrize("spare", [0, 40, 400, 1100, 1300])
+@pytest.mark.parametrize("spare", [0, 40, 1100])
 def test_a_disk_that_fills_up_during_an_edit_keeps_every_asset_whole(
     spare: int, disk: Mount, servers: Servers, states: dict[str, State], bench: Path
 ) -> None:

@@ -34,7 +34,7 @@ from fault_project import (
     write,
 )
 
-KILLS = 12
+KILLS = 10
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 

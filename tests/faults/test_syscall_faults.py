@@ -19,7 +19,7 @@ from fault_strace import FAULTS, Point, inject, points
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 ALL = os.environ.get("SPRITEBUILD_FAULTS") == "all"
-SAMPLE = 12  # points of a state and a fault in an ordinary run
+SAMPLE = 8  # points of a state and a fault in an ordinary run
 LANES = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 KILLED = {-9, 137}
 MISSED = 1000  # in place of the exit status where threads shared the work otherwise than when counted
