@@ -32,7 +32,7 @@ colors = [
 model = "mini"
 prompt = "{prompt}"                   # words around each sprite's own prompt
 steps = 20
-guidance = 3.0
+guidance = 2.5
 finish = [
   { op = "alpha" },                   # every pixel opaque or transparent
   { op = "quantize", palette = "dungeon" },
