@@ -79,8 +79,10 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         )
     except BaseException as error:
         if isinstance(error, SpritebuildError | KeyboardInterrupt) and not isinstance(error, MachineError):
-            delivery.deliver()
-            delivery.write_lock()
+            with machine_errors():
+                project.store.commit()
+                delivery.deliver()
+                delivery.write_lock()
         raise
     with machine_errors():
         delivery.deliver()

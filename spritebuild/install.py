@@ -18,7 +18,7 @@ from pathlib import Path
 
 from spritebuild import digest
 from spritebuild.errors import PolicyError
-from spritebuild.files import sync_folder
+from spritebuild.files import sync_files, sync_folder
 from spritebuild.lock import Lock
 from spritebuild.store import Damaged, Store
 
@@ -67,6 +67,7 @@ class Installer:
         names = {path: f"{self._beside(path)}.{number}.tmp" for number, path in enumerate(assets)}
         with ThreadPoolExecutor(COPYING) as pool:  # they mostly wait for the disk
             list(pool.map(self._copied, names.values(), assets.values()))
+        sync_files(list(names.values()))
         for path, name in assets.items():
             final = f"{self.root}/{path}"
             os.rename(names[path], final)
@@ -158,8 +159,6 @@ class Installer:
                 os.link(source, temporary)
                 return
             shutil.copyfile(source, temporary)
-            with open(temporary, "rb") as stream:
-                os.fsync(stream.fileno())
             return
         reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -173,7 +172,6 @@ class Installer:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -183,7 +181,6 @@ class Installer:
         with open(source, "rb") as old, open(temporary, "xb") as new:
             try:
                 fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
-                os.fsync(new.fileno())
                 return True
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS):

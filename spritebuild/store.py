@@ -8,19 +8,21 @@ This file alone touches SQLite.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spritebuild import digest
-from spritebuild.files import sync_folder, write_atomic
+from spritebuild.files import sync_files, sync_folder, write_atomic
 
 SCHEMA = 1
 COMMIT_EVERY = 0.5  # seconds of cheap actions that a kill may cost; a generated image is committed at once
@@ -61,47 +63,69 @@ class Store:
         self.scratch = root / "scratch"
         self._blobs = f"{root}/blobs"
         self._folders: set[str] = set()
-        self._unsynced: set[str] = set()  # folders whose new names become durable with the next commit
+        self._taken: dict[str, str] = {}  # files that are blobs, or will be with the next commit, by digest
+        self._fresh: deque[str] = deque()  # those of them that will be
         self._database: sqlite3.Connection | None = None
         self._committed = 0.0
 
     # Blobs
 
     def path(self, name: str) -> str:
-        """Where the blob of that digest lies, if it is here."""
-        return f"{self._blobs}/{name[:2]}/{name[2:]}"
+        """Where the bytes of that digest lie, if they are here; good for as long as the store is open."""
+        return self._taken.get(name) or self._final(name)
 
     def has(self, name: str) -> bool:
         """Whether the blob is here; its bytes are checked when they are used."""
-        return os.path.exists(self.path(name))
+        return name in self._taken or os.path.exists(self._final(name))
 
     def take(self, file: str) -> str:
-        """Make a file of ours into a blob by rename; returns its digest. The file is gone afterwards.
+        """Take over a file of ours; returns its digest. The file is gone afterwards.
 
-        The blob's bytes are durable at once, its name with the next commit: a trace never speaks of a lost blob.
+        The bytes can be read at once. They become a blob with the next commit, before the traces that speak of them:
+        fsync, then the final name, then fsync of the folder. Many at a time share one flush.
         """
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             name = digest.of_descriptor(descriptor)
-            path = self.path(name)
-            if os.path.exists(path) and digest.of_file(path) == name:
-                os.unlink(file)
-                return name
             os.fchmod(descriptor, 0o444)
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        folder = self._folder(name)
-        os.rename(file, path)
-        self._unsynced.add(folder)
+        if self.has(name):
+            with contextlib.suppress(Damaged):
+                self.checked(name)
+                os.unlink(file)
+                return name
+        kept = f"{self.scratch}/{name}"
+        os.rename(file, kept)
+        self._taken[name] = kept
+        self._fresh.append(name)
         return name
+
+    def _publish(self) -> None:
+        """Give what was taken its final name, now that its bytes are durable."""
+        names = [self._fresh.pop() for _ in range(len(self._fresh))]
+        if not names:
+            return
+        sync_files([self._taken[name] for name in names])
+        for name in names:
+            self._folder(name)
+            try:
+                os.link(self._taken[name], self._final(name))  # whoever reads it by its first name goes on reading
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                    raise
+                write_atomic(Path(self._final(name)), Path(self._taken[name]).read_bytes(), mode=0o444)
+        for folder in {os.path.dirname(self._final(name)) for name in names}:
+            sync_folder(folder)
 
     def put(self, data: bytes) -> str:
         """Store bytes; returns their digest."""
         name = digest.of_bytes(data)
         if not self.has(name):
             self._folder(name)
-            write_atomic(Path(self.path(name)), data, scratch=self.scratch, mode=0o444)
+            write_atomic(Path(self._final(name)), data, scratch=self.scratch, mode=0o444)
         return name
 
     def checked(self, name: str) -> str:
@@ -115,6 +139,7 @@ class Store:
             aside = f"{self.root}/quarantine"
             os.makedirs(aside, exist_ok=True)
             os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
+            self._taken.pop(name, None)
             raise Damaged(name)
         return path
 
@@ -127,12 +152,15 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Delete a blob."""
-        os.unlink(self.path(name))
+        os.unlink(self._final(name))
 
     def fresh_scratch(self) -> None:
         """Empty the scratch folder: what a killed build left there. The caller holds the build lock."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         os.makedirs(self.scratch, exist_ok=True)
+
+    def _final(self, name: str) -> str:
+        return f"{self._blobs}/{name[:2]}/{name[2:]}"
 
     def _folder(self, name: str) -> str:
         folder = f"{self._blobs}/{name[:2]}"
@@ -168,20 +196,22 @@ class Store:
     def close(self) -> None:
         """Commit and close; the store may be opened again."""
         self.commit()
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self.abandon()
 
     def commit(self) -> None:
-        """Make everything recorded so far durable: the names of blobs first, then the traces that speak of them."""
-        while self._unsynced:
-            sync_folder(self._unsynced.pop())
+        """Make everything recorded so far durable: the blobs first, then the traces that speak of them."""
+        self._publish()
         if self._database is not None and self._database.in_transaction:
             self._database.execute("COMMIT")
         self._committed = time.monotonic()
 
     def abandon(self) -> None:
         """Close without a commit, after a failure of the disk; never raises."""
+        for kept in self._taken.values():
+            with contextlib.suppress(OSError):
+                os.unlink(kept)
+        self._taken.clear()
+        self._fresh.clear()
         if self._database is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()
