@@ -75,7 +75,8 @@ class Delivery:
     def remove_stale(self) -> None:
         """Remove assets that the graph no longer makes, and their lock entries."""
         made = {path for action in self.project.graph.actions.values() for _, path in action.installs}
-        for path in [path for path in self.installer.recorded if path not in made]:
+        known = self.installer.recorded.keys() | self.project.known.lock.keys()
+        for path in sorted(path for path in known if path not in made):
             if self.installer.remove(path):
                 self.removed += 1
                 self.status.removed(path)
@@ -96,8 +97,9 @@ class Delivery:
 
     def write_lock(self) -> None:
         """Write the lock, and what its platforms are, if that changes anything."""
-        lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
+        # The platforms first: an entry that is locked is not judged again, so nothing would ever add its platform.
         lock.write_platforms(self.project.root, self.platforms, self.entries.values(), self.project.store.scratch)
+        lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
         platform = self._platform(action)

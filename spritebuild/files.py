@@ -14,6 +14,7 @@ from spritebuild.errors import MachineError, SpritebuildError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 MANY = 8  # files from which one flush of the file system is cheaper than an fsync for each
+DISK = FULL | {errno.EIO, errno.EROFS}  # never a stage's own fault
 
 
 def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: int = 0o644) -> None:
@@ -123,7 +124,11 @@ def of_sqlite_error(error: sqlite3.Error) -> MachineError:
             where=".spritebuild/traces.db",
             hint="`spritebuild doctor --repair` makes a new one; the blobs and the lock are untouched",
         )
-    return MachineError(str(error), where=".spritebuild/traces.db", hint="nothing is lost: build again")
+    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        hint = "check who owns the project folder and its store"
+    else:
+        hint = "nothing is lost: build again, with more room if the disk is full (SQLite does not tell)"
+    return MachineError(str(error), where=".spritebuild/traces.db", hint=hint)
 
 
 def _full(where: str | None) -> MachineError:

@@ -39,14 +39,14 @@ class Installer:
     recorded: dict[str, str] = field(init=False)
     reflinks: bool = True
     contained: set[Path] = field(default_factory=set)
-    temporary: dict[str, str] = field(default_factory=dict)
+    temporary: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.recorded = self.store.installed()
 
     def refuse_foreign(self, path: str, present: str) -> None:
-        """Raise PolicyError if the file at `path`, whose digest is `present`, is not ours to replace."""
-        if path not in self.recorded and not self._ours(path, present):
+        """Raise PolicyError if what is at `path`, of digest `present` (empty: a folder), is not ours to replace."""
+        if not present or (path not in self.recorded and not self._ours(path, present)):
             raise PolicyError(
                 "is in the way: spritebuild did not make this file and will not overwrite it",
                 where=path,
@@ -60,18 +60,26 @@ class Installer:
         """
         if not assets:
             return []
-        kept = {path: self._make_way(path) for path in assets}
+        for path in assets:
+            self._check_way(path)
         rows = {path: name for path, name in assets.items() if self.recorded.get(path) != name}
         self.store.record_installed(rows.items())
         self.store.commit()
-        names = {path: f"{self._beside(path)}.{number}.tmp" for number, path in enumerate(assets)}
-        with ThreadPoolExecutor(COPYING) as pool:  # they mostly wait for the disk
-            list(pool.map(self._copied, names.values(), assets.values()))
-        sync_files(list(names.values()))
-        for path, name in assets.items():
-            final = f"{self.root}/{path}"
-            os.rename(names[path], final)
-            self.files.known[final] = self.files.fresh[final] = (digest.signature(os.stat(final)), name)
+        names = {path: self._temporary(path, number) for number, path in enumerate(assets)}
+        try:
+            with ThreadPoolExecutor(COPYING) as pool:  # they mostly wait for the disk
+                list(pool.map(self._copy, assets.values(), names.values()))
+            sync_files([*names.values()])
+            kept = {path: self._keep(path) for path in assets}
+            for path, name in assets.items():
+                final = f"{self.root}/{path}"
+                os.rename(names[path], final)
+                self.files.known[final] = self.files.fresh[final] = (digest.signature(os.stat(final)), name)
+        except BaseException:
+            for temporary in names.values():
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+            raise
         for folder in sorted({os.path.dirname(path) for path in assets}):
             sync_folder(self.root / folder)
         self.recorded |= rows
@@ -81,8 +89,8 @@ class Installer:
         """Remove a stale asset if it is still as it was installed; says whether it is gone. It is ours no longer."""
         final = self.root / path
         try:
-            mine = self.files.of(final) == self.recorded[path]
-        except (FileNotFoundError, NotADirectoryError):
+            mine = self._ours(path, self.files.of(final))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             mine = False
         if mine:
             os.unlink(final)
@@ -92,23 +100,19 @@ class Installer:
                     os.rmdir(folder)
                     folder = folder.parent
         self.store.record_installed((), [path])
-        del self.recorded[path]
+        self.recorded.pop(path, None)
         return mine or not final.exists()
 
-    def _make_way(self, path: str) -> str | None:
-        """Check that `path` may be written, and keep a hand-edited file that is there; returns where."""
+    def _check_way(self, path: str) -> None:
+        """Check that `path` may be written, and make its folder."""
         final = self.root / path
         if final.parent not in self.contained:
             if not final.parent.resolve().is_relative_to(self.root.resolve()):
                 raise PolicyError("leaves the project through a link", where=path, hint="make it a real folder")
             os.makedirs(final.parent, exist_ok=True)
             self.contained.add(final.parent)
-        try:
-            present = self.files.of(final)
-        except FileNotFoundError:
-            return None
-        self.refuse_foreign(path, present)
-        return None if self._ours(path, present) else self._keep(final, path)
+        with contextlib.suppress(FileNotFoundError):
+            self.refuse_foreign(path, "" if final.is_dir() else self.files.of(final))
 
     def _ours(self, path: str, present: str) -> bool:
         entry = self.lock.get(path)
@@ -118,7 +122,14 @@ class Installer:
             or self.store.has(present)
         )
 
-    def _keep(self, final: Path, path: str) -> str:
+    def _keep(self, path: str) -> str | None:
+        """Keep a hand-edited file that is about to be replaced; returns where."""
+        final = self.root / path
+        try:
+            if self._ours(path, self.files.of(final)):
+                return None
+        except FileNotFoundError:
+            return None
         aside = self.store.root / REPLACED / path
         os.makedirs(aside.parent, exist_ok=True)
         number = 1
@@ -128,24 +139,20 @@ class Installer:
         shutil.copy2(final, aside)
         return str(aside.relative_to(self.store.root.parent))
 
-    def _beside(self, path: str) -> str:
-        """A name from which a rename to `path` is atomic: in scratch, unless that is on another file system."""
+    def _temporary(self, path: str, number: int) -> str:
+        """A free name from which a rename to `path` is atomic: in scratch, unless that is on another file system."""
         folder, _, file = path.rpartition("/")
         if folder not in self.temporary:
-            here = os.stat(self.root / folder).st_dev == os.stat(self.store.scratch).st_dev
-            self.temporary[folder] = f"{self.store.scratch}/" if here else f"{self.root}/{folder}/."
-        return self.temporary[folder] + file
-
-    def _copied(self, temporary: str, name: str) -> None:
-        """Put a blob's bytes, which are hashed on the way, into a temporary file: shared, linked or copied."""
-        try:
-            self._copy(name, temporary)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+            self.temporary[folder] = os.stat(self.root / folder).st_dev == os.stat(self.store.scratch).st_dev
+        if self.temporary[folder]:
+            return f"{self.store.scratch}/{file}.{number}.tmp"
+        beside = f"{self.root}/{folder}/.{file}.tmp"  # always the same: what a kill leaves is found and replaced
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        return beside
 
     def _copy(self, name: str, temporary: str) -> None:
+        """Put a blob's bytes, which are hashed on the way, into a temporary file: shared, linked or copied."""
         source = self.store.path(name)
         try:
             size = os.stat(source).st_size

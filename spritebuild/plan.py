@@ -76,8 +76,10 @@ class Known:
         """The digest of the file at an asset path, or None where there is no file."""
         try:
             return self.files.of(f"{self.root}/{path}")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError:
+            return ""  # something, and no digest of ours
 
 
 def targets(graph: Graph, patterns: Collection[str]) -> frozenset[str]:

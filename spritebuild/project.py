@@ -52,7 +52,7 @@ class Project:
 @contextlib.contextmanager
 def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
     """A project to look at: what is not pinned yet is shown as if it were, unless it must be `locked`."""
-    with contextlib.closing(_read(path, locked=locked)) as reading:
+    with contextlib.closing(_read(path, locked=locked)) as reading, machine_errors():
         yield reading.project()
         reading.save()
 
@@ -69,9 +69,10 @@ def held(path: Path, status: Status, *, locked: bool = False) -> Iterator[Projec
             if waited:  # whoever was waited for has changed the lock and the store
                 reading.close()
                 reading = _read(path, locked=locked)
-            reading.pin()
-            yield reading.project()
-            reading.save()
+            with machine_errors():
+                reading.pin()
+                yield reading.project()
+                reading.save()
     finally:
         reading.close()
 

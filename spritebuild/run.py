@@ -6,6 +6,7 @@ trace is not run: that is decided here, when its inputs are known. Every finishe
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -13,8 +14,8 @@ import shutil
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,7 @@ class _Runner:
         self.local = threading.local()
         self.context = Context(self.store.root / "probes", self.options.threads)
         self.in_pool = 0
+        self.begun: list[Future[None]] = []
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
         self.platforms: dict[str, Mapping[str, str]] = {}
@@ -134,9 +136,27 @@ class _Runner:
         return self.result
 
     def stop(self) -> None:
+        """End the workers and the threads. What was finished meanwhile is kept, whatever ended the build."""
         for worker in self.workers:
             worker.stop()
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        for future in self.begun:
+            future.cancel()
+        with contextlib.suppress(MachineError), machine_errors():
+            unheard = [*self._unheard()]
+            for kind, payload in unheard:
+                if kind == "answer" and "done" in payload[1]:
+                    self._on_answer(*payload)
+            self.pool.shutdown(wait=True)
+            for kind, payload in [*unheard, *self._unheard()]:
+                if kind == "stored":
+                    self._record(*payload[:4])
+            self.store.commit()
+        self.pool.shutdown(wait=True)
+
+    def _unheard(self) -> Iterator[tuple[str, Any]]:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self.events.get_nowait()
 
     # Out
 
@@ -155,7 +175,7 @@ class _Runner:
         if stage.device == "cpu":
             self.in_pool += 1
             self.status.started(id, action.stage, self.plan.decisions[id].reason)
-            self.pool.submit(self._in_thread, stage, action, inputs)
+            self.begun.append(self.pool.submit(self._in_thread, stage, action, inputs))
         else:
             affinity = stage.affinity(stage.Params.model_validate(action.params), inputs)
             self.waiting[action.stage, affinity].append(id)
@@ -298,6 +318,10 @@ class _Runner:
         self, id: str, digests: Mapping[str, str], notes: Mapping[str, Any], seconds: float, pooled: bool
     ) -> None:
         self.in_pool -= pooled
+        self._record(id, digests, notes, seconds)
+        self._complete(id, digests)
+
+    def _record(self, id: str, digests: Mapping[str, str], notes: Mapping[str, Any], seconds: float) -> None:
         action = self.graph.actions[id]
         stage = self.stages[action.stage]
         if action.stage not in self.platforms:  # a worker says so itself, before its first action
@@ -309,7 +333,6 @@ class _Runner:
         self.store.record(key, id, trace, now=stage.device != "cpu")
         self.result.ran[id] = trace
         self.status.finished(id, action.stage, seconds)
-        self._complete(id, digests)
 
     def _on_failed(self, id: str, error: BaseException, pooled: bool) -> None:
         self.in_pool -= pooled

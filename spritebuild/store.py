@@ -155,7 +155,9 @@ class Store:
         os.unlink(self._final(name))
 
     def fresh_scratch(self) -> None:
-        """Empty the scratch folder: what a killed build left there. The caller holds the build lock."""
+        """Empty the scratch folder of what a killed build left there. The caller holds the build lock."""
+        self.commit()
+        self._taken.clear()
         shutil.rmtree(self.scratch, ignore_errors=True)
         os.makedirs(self.scratch, exist_ok=True)
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from spritebuild import errors
 from spritebuild.errors import SpritebuildError, StageError
+from spritebuild.files import DISK, of_os_error
 from spritebuild.stage import BoundAction, Context, Stage, Stages
 
 PR_SET_PDEATHSIG = 1
@@ -77,7 +78,8 @@ class Worker:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._answer(self, json.loads(line))
+            if line.endswith(b"\n"):  # else the child was killed while it wrote
+                self._answer(self, json.loads(line))
         self._answer(self, {"died": self._process.wait()})
 
 
@@ -107,6 +109,8 @@ def bind(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, str], out
 
 def failure(error: BaseException) -> dict[str, Any]:
     """An error as a message; one that is ours keeps its kind, others keep their traceback."""
+    if isinstance(error, OSError) and error.errno in DISK:
+        error = of_os_error(error)
     if isinstance(error, SpritebuildError):
         return {
             "failed": error.message,
@@ -166,7 +170,8 @@ def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> No
             started = time.monotonic()
         say({"end": True})
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may be on the full disk that this is about
+            traceback.print_exc()
         say(failure(error))
 
 

@@ -57,8 +57,26 @@ def test_taken_file_is_a_blob_and_gone(store: Store) -> None:
 
 def test_file_taken_twice_is_one_blob(store: Store) -> None:
     names = {store.take(scratched(store, b"potion", file)) for file in ("a", "b")}
+    store.close()
     assert len(names) == len(list(store.blobs())) == 1
     assert list(store.scratch.iterdir()) == []
+
+
+def test_taken_file_becomes_a_blob_with_the_commit_and_is_readable_before(store: Store) -> None:
+    name = store.take(scratched(store, b"potion"))
+    before = store.checked(name)
+    assert list(store.blobs()) == []
+    store.commit()
+    assert [found for found, _ in store.blobs()] == [name]
+    assert Path(before).read_bytes() == b"potion", "whoever reads it by its first name goes on reading"
+
+
+def test_many_taken_files_become_blobs_together(store: Store) -> None:
+    names = {store.take(scratched(store, bytes([n]))) for n in range(20)}
+    store.commit()
+    assert {found for found, _ in store.blobs()} == names
+    store.fresh_scratch()
+    assert all(store.checked(name) for name in names)
 
 
 def test_damaged_blob_is_replaced_by_the_file_that_is_taken(store: Store) -> None:
