@@ -91,6 +91,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             delivery.remove_stale()
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
+        project.store.settle()
     _raise_failures(result)
     delivery.raise_regressions()
     if whole:

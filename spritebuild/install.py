@@ -20,10 +20,9 @@ from spritebuild import digest
 from spritebuild.errors import PolicyError
 from spritebuild.files import sync_files, sync_folder
 from spritebuild.lock import Lock
-from spritebuild.store import Damaged, Store
+from spritebuild.store import LARGE, Damaged, Store
 
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file, copy on write
-LARGE = 1 << 20  # bytes from which a link is worth its read-only asset; below, a copy costs nothing
 REPLACED = "replaced"
 COPYING = 6  # threads
 

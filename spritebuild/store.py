@@ -25,6 +25,7 @@ from spritebuild import digest
 from spritebuild.files import sync_files, sync_folder, write_atomic
 
 SCHEMA = 1
+LARGE = 1 << 20  # bytes from which a link is worth a read-only asset; below, a copy costs nothing
 COMMIT_EVERY = 0.5  # seconds of cheap actions that a kill may cost; a generated image is committed at once
 
 
@@ -87,7 +88,10 @@ class Store:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             name = digest.of_descriptor(descriptor)
+            large = os.fstat(descriptor).st_size >= LARGE
             os.fchmod(descriptor, 0o444)
+            if large:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if self.has(name):
@@ -95,6 +99,11 @@ class Store:
                 self.checked(name)
                 os.unlink(file)
                 return name
+        if large:  # may be linked as an asset, which a second name's coming and going would touch
+            folder = self._folder(name)
+            os.rename(file, self._final(name))
+            sync_folder(folder)
+            return name
         kept = f"{self.scratch}/{name}"
         os.rename(file, kept)
         self._taken[name] = kept
@@ -119,6 +128,12 @@ class Store:
                 write_atomic(Path(self._final(name)), Path(self._taken[name]).read_bytes(), mode=0o444)
         for folder in {os.path.dirname(self._final(name)) for name in names}:
             sync_folder(folder)
+
+    def settle(self) -> None:
+        """Commit, and drop the first names of what was taken: nothing reads any more."""
+        self.commit()
+        while self._taken:
+            os.unlink(self._taken.popitem()[1])
 
     def put(self, data: bytes) -> str:
         """Store bytes; returns their digest."""
