@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spritebuild.errors import MachineError, SpritebuildError
@@ -59,6 +59,14 @@ def sync_files(paths: Sequence[str]) -> None:
     else:
         for folder in {os.path.dirname(path) for path in paths}:
             _synced(folder, os.O_RDONLY | os.O_DIRECTORY, flush)
+
+
+def sync_folders(paths: Iterable[str]) -> None:
+    """Make the names in folders durable, as `sync_files` does bytes."""
+    folders = sorted(set(paths))
+    flush = _syncfs() if len(folders) >= MANY else None
+    for folder in folders[:1] if flush else folders:
+        _synced(folder, os.O_RDONLY | os.O_DIRECTORY, flush or os.fsync)
 
 
 def _synced(path: str, flags: int, sync: Callable[[int], object]) -> None:

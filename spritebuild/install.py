@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from spritebuild.store import LARGE, Damaged, Store
 
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file, copy on write
 REPLACED = "replaced"
-COPYING = 6  # threads
 
 
 @dataclass
@@ -66,8 +64,8 @@ class Installer:
         self.store.commit()
         names = {path: self._temporary(path, number) for number, path in enumerate(assets)}
         try:
-            with ThreadPoolExecutor(COPYING) as pool:  # they mostly wait for the disk
-                list(pool.map(self._copy, assets.values(), names.values()))
+            for path, name in assets.items():
+                self._copy(name, names[path])
             sync_files([*names.values()])
             kept = {path: self._keep(path) for path in assets}
             for path, name in assets.items():

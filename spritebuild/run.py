@@ -30,7 +30,6 @@ from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
 from spritebuild.worker import Worker, bind, failure, raised
 
 GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing overlaps with generation
-STORING = 1  # threads more than jobs, for those that wait for the disk
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
 
 
@@ -102,10 +101,7 @@ class _Runner:
         self.ready = deque(id for id in self.plan.decisions if self.missing.get(id) == 0)
         self.keys: dict[str, tuple[str, Mapping[str, str]]] = {}
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.pool = ThreadPoolExecutor(self.options.jobs + STORING, thread_name_prefix="spritebuild")
-        self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore, in C
-        for _ in range(self.options.jobs):
-            self.slots.put(None)
+        self.pool = ThreadPoolExecutor(self.options.jobs, thread_name_prefix="spritebuild")
         self.local = threading.local()
         self.context = Context(self.store.root / "probes", self.options.threads)
         self.in_pool = 0
@@ -239,12 +235,8 @@ class _Runner:
             folder: str | None = getattr(self.local, "folder", None)
             if folder is None:  # one for each thread: a successful action leaves it empty
                 folder = self.local.folder = self._new_folder()
-            self.slots.get()
-            try:
-                paths, outputs = self._prepare(action, inputs, folder)
-                ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], self.context)
-            finally:
-                self.slots.put(None)
+            paths, outputs = self._prepare(action, inputs, folder)
+            ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], self.context)
             digests = self._collect(action, folder)
             self.events.put(("stored", (action.id, digests, notes or {}, time.monotonic() - started, True)))
         except BaseException as error:

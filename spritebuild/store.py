@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import digest
-from spritebuild.files import sync_files, sync_folder, write_atomic
+from spritebuild.files import sync_files, sync_folder, sync_folders, write_atomic
 
 SCHEMA = 1
 LARGE = 1 << 20  # bytes from which a link is worth a read-only asset; below, a copy costs nothing
@@ -126,8 +126,7 @@ class Store:
                 if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
                     raise
                 write_atomic(Path(self._final(name)), Path(self._taken[name]).read_bytes(), mode=0o444)
-        for folder in {os.path.dirname(self._final(name)) for name in names}:
-            sync_folder(folder)
+        sync_folders(os.path.dirname(self._final(name)) for name in names)
 
     def settle(self) -> None:
         """Commit, and drop the first names of what was taken: nothing reads any more."""
