@@ -1,4 +1,4 @@
-"""Enlarges a sheet on a plain ground, for the README: `python docs/picture.py assets/dungeon.png docs/quickstart.png`."""
+"""Enlarges a sheet on a plain ground: `python docs/picture.py assets/dungeon.png docs/quickstart.png`."""
 
 import sys
 
