@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -112,9 +113,8 @@ class Store:
 
     def _publish(self) -> None:
         """Give what was taken its final name, now that its bytes are durable."""
-        names = [self._fresh.pop() for _ in range(len(self._fresh))]
-        if not names:
-            return
+        count = len(self._fresh)  # other threads append meanwhile
+        names = [name for name in itertools.islice(self._fresh.copy(), count) if name in self._taken]
         sync_files([self._taken[name] for name in names])
         for name in names:
             self._folder(name)
@@ -127,6 +127,8 @@ class Store:
                     raise
                 write_atomic(Path(self._final(name)), Path(self._taken[name]).read_bytes(), mode=0o444)
         sync_folders(os.path.dirname(self._final(name)) for name in names)
+        for _ in range(count):  # only now: a commit after a failure tries them again, before it speaks of them
+            self._fresh.popleft()
 
     def settle(self) -> None:
         """Commit, and drop the first names of what was taken: nothing reads any more."""

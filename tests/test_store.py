@@ -71,6 +71,22 @@ def test_taken_file_becomes_a_blob_with_the_commit_and_is_readable_before(store:
     assert Path(before).read_bytes() == b"potion", "whoever reads it by its first name goes on reading"
 
 
+def test_commit_after_a_failed_one_publishes_before_it_speaks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = store.take(scratched(store, b"potion"))
+    store.record("key", "sprites.potion:paint", Trace({"image": name}, {}))
+
+    def full(paths: list[str]) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spritebuild.store.sync_files", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.commit()
+    store.commit()
+    assert [found for found, _ in store.blobs()] == [name]
+    assert store.outputs("key") == {"image": name}
+
+
 def test_many_taken_files_become_blobs_together(store: Store) -> None:
     names = {store.take(scratched(store, bytes([n]))) for n in range(20)}
     store.commit()
