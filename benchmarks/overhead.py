@@ -2,13 +2,13 @@
 
 spritebuild hashes every output, syncs it to the disk, stores it, records its trace, and installs and locks the assets;
 doit runs Python functions in its own process and records them; ninja starts a shell for every action. Each writes one
-file an action, from the same number of actions (the peers always have two a sprite). Every run starts from nothing.
+file an action, from the same number of actions (the peers always have two a sprite). Every run starts from nothing,
+and nothing is deleted before all have run: ext4 searches long for a free inode where many were freed moments ago.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -24,30 +24,38 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: %(default)s)")
     said = parser.parse_args()
     peers = [TOOLS[name] for name in said.peers.split(",") if name]
-    for stages in map(int, said.actions.split(",")):
-        actions = said.sprites * stages
-        with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
-            root = Path(folder).resolve()
-            cases = {f"spritebuild -j{jobs}": _own(root / f"j{jobs}", said.sprites, stages, jobs) for jobs in (1, 2)}
-            cases |= {peer.name: _peer(peer(root / peer.name, actions // 2)) for peer in peers if peer.found()}
-            costs = alternately(cases, said.rounds, warm_up=False)
-        print(f"\n### full build, {said.sprites:,} sprites, {stages} action{'s' * (stages > 1)} each\n")
-        own = costs["spritebuild -j1"].cpu
-        rows = []
-        for name in [*(f"spritebuild -j{jobs}" for jobs in (1, 2)), *(peer.name for peer in peers)]:
-            if cost := costs.get(name):
-                each = [f"{(cost.cpu - cost.system) / actions * 1e3:.2f}", f"{cost.system / actions * 1e3:.2f}"]
-                total = f"{cost.cpu / actions * 1e3:.2f}"
-                rows.append([name, total, *each, ratio(cost.cpu, own), shown(cost.wall), f"{cost.memory:.0f}"])
-            else:
-                rows.append([name, "absent", "", "", "", "", ""])
-        headings = ["", "CPU ms an action", "user", "system", "to spritebuild -j1", "wall s", "peak MB"]
-        print(table(headings, rows), flush=True)
+    with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
+        for stages in map(int, said.actions.split(",")):
+            _measure(said.sprites, stages, peers, said.rounds, Path(folder).resolve() / str(stages))
+
+
+def _measure(sprites: int, stages: int, peers: list[type[Tool]], rounds: int, root: Path) -> None:
+    actions = sprites * stages
+    cases = {f"spritebuild -j{jobs}": _own(root / f"j{jobs}", sprites, stages, jobs) for jobs in (1, 2)}
+    cases |= {peer.name: _peer(peer(root / peer.name, actions // 2)) for peer in peers if peer.found()}
+    costs = alternately(cases, rounds, warm_up=False)
+    print(f"\n### full build, {sprites:,} sprites, {stages} action{'s' * (stages > 1)} each\n")
+    own = costs["spritebuild -j1"].cpu
+    rows = []
+    for name in [*(f"spritebuild -j{jobs}" for jobs in (1, 2)), *(peer.name for peer in peers)]:
+        if cost := costs.get(name):
+            each = [f"{(cost.cpu - cost.system) / actions * 1e3:.2f}", f"{cost.system / actions * 1e3:.2f}"]
+            total = f"{cost.cpu / actions * 1e3:.2f}"
+            rows.append([name, total, *each, ratio(cost.cpu, own), shown(cost.wall), f"{cost.memory:.0f}"])
+        else:
+            rows.append([name, "absent", "", "", "", "", ""])
+    headings = ["", "CPU ms an action", "user", "system", "to spritebuild -j1", "wall s", "peak MB"]
+    print(table(headings, rows), flush=True)
+
+
+def _aside(folder: Path) -> None:
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}-{len(list(folder.parent.iterdir()))}"))
 
 
 def _own(folder: Path, sprites: int, stages: int, jobs: int) -> Case:
     def anew() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        _aside(folder)
         write_spritefile(folder, sprites, polish=stages == 2, sheet=False)
 
     command = [Spritebuild.found() or "spritebuild", "build", f"-j{jobs}"]
@@ -56,7 +64,7 @@ def _own(folder: Path, sprites: int, stages: int, jobs: int) -> Case:
 
 def _peer(tool: Tool) -> Case:
     def anew() -> None:
-        shutil.rmtree(tool.folder, ignore_errors=True)
+        _aside(tool.folder)
         tool.start()
 
     return Case([tool.program], tool.folder, before=anew)

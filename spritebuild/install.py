@@ -35,7 +35,7 @@ class Installer:
     files: digest.Files
     recorded: dict[str, str] = field(init=False)
     reflinks: bool = True
-    contained: set[Path] = field(default_factory=set)
+    contained: set[str] = field(default_factory=set)
     temporary: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,14 +102,20 @@ class Installer:
 
     def _check_way(self, path: str) -> None:
         """Check that `path` may be written, and make its folder."""
-        final = self.root / path
-        if final.parent not in self.contained:
-            if not final.parent.resolve().is_relative_to(self.root.resolve()):
+        final = f"{self.root}/{path}"
+        folder = os.path.dirname(final)
+        if folder not in self.contained:
+            if not Path(folder).resolve().is_relative_to(self.root.resolve()):
                 raise PolicyError("leaves the project through a link", where=path, hint="make it a real folder")
-            os.makedirs(final.parent, exist_ok=True)
-            self.contained.add(final.parent)
-        with contextlib.suppress(FileNotFoundError):
-            self.refuse_foreign(path, "" if final.is_dir() else self.files.of(final))
+            os.makedirs(folder, exist_ok=True)
+            self.contained.add(folder)
+        try:
+            present = self.files.of(final)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            present = ""
+        self.refuse_foreign(path, present)
 
     def _ours(self, path: str, present: str) -> bool:
         entry = self.lock.get(path)
@@ -121,7 +127,7 @@ class Installer:
 
     def _keep(self, path: str) -> str | None:
         """Keep a hand-edited file that is about to be replaced; returns where."""
-        final = self.root / path
+        final = f"{self.root}/{path}"
         try:
             if self._ours(path, self.files.of(final)):
                 return None

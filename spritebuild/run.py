@@ -11,26 +11,27 @@ import itertools
 import os
 import queue
 import shutil
-import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spritebuild.errors import MachineError, SpritebuildError, StageError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.plan import Plan, describe, input_digests
-from spritebuild.stage import Context, Stage, Stages
+from spritebuild.stage import Context, Stages
 from spritebuild.status import Status
 from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
 from spritebuild.worker import Worker, bind, failure, raised
 
 GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing overlaps with generation
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
+HEAR_EVERY = 0.05  # seconds: what threads finish meanwhile is heard together, since to wake up costs more than to work
+DISPATCH = 500  # ready actions handed out before what has finished is heard
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,17 @@ def run(
         runner.stop()
 
 
+class _Outcome(NamedTuple):
+    """What became of an action; `folder` holds its outputs until they are taken into the store."""
+
+    id: str
+    notes: Mapping[str, Any]
+    seconds: float
+    folder: str = ""
+    digests: Mapping[str, str] = {}
+    error: BaseException | None = None
+
+
 @dataclass
 class _Runner:
     graph: Graph
@@ -102,10 +114,12 @@ class _Runner:
         self.keys: dict[str, tuple[str, Mapping[str, str]]] = {}
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.pool = ThreadPoolExecutor(self.options.jobs, thread_name_prefix="spritebuild")
-        self.local = threading.local()
         self.context = Context(self.store.root / "probes", self.options.threads)
-        self.in_pool = 0
-        self.begun: list[Future[None]] = []
+        self.threads = 0  # of the pool, at work
+        self.to_run: deque[str] = deque()
+        self.to_take: deque[_Outcome] = deque()
+        self.done: deque[_Outcome] = deque()
+        self.made: dict[str, Mapping[str, str]] = {}
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
         self.platforms: dict[str, Mapping[str, str]] = {}
@@ -114,20 +128,24 @@ class _Runner:
         self.folders: dict[str, str] = {}
 
     def loop(self) -> Result:
-        while self.unfinished:
-            while self.ready:
+        while True:
+            for _ in range(min(len(self.ready), DISPATCH)):
                 self._dispatch(self.ready.popleft())
+            self._feed_threads()
             self._feed_workers()
             if not self.unfinished:
                 break
-            if not self.in_pool and not any(self.workers.values()):
+            if not (self.ready or self.done or self.threads or any(self.workers.values())):
                 break  # what is left waits for something that failed
             try:
-                kind, payload = self.events.get(timeout=COMMIT_EVERY)
+                wait = HEAR_EVERY if self.threads else COMMIT_EVERY
+                kind, payload = self.events.get(block=not (self.ready or self.done), timeout=wait)
             except queue.Empty:
-                self.store.commit()
+                self.store.commit(when_due=True)
             else:
                 getattr(self, f"_on_{kind}")(*payload)
+            while self.done:
+                self._finish(self.done.popleft())
         self.result.skipped = self.unfinished - self.result.failed.keys()
         return self.result
 
@@ -135,24 +153,20 @@ class _Runner:
         """End the workers and the threads. What was finished meanwhile is kept, whatever ended the build."""
         for worker in self.workers:
             worker.stop()
-        for future in self.begun:
-            future.cancel()
+        self.to_run.clear()
         with contextlib.suppress(MachineError), machine_errors():
-            unheard = [*self._unheard()]
-            for kind, payload in unheard:
-                if kind == "answer" and "done" in payload[1]:
-                    self._on_answer(*payload)
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    kind, payload = self.events.get_nowait()
+                    if kind == "answer" and "done" in payload[1]:
+                        self._on_answer(*payload)
             self.pool.shutdown(wait=True)
-            for kind, payload in [*unheard, *self._unheard()]:
-                if kind == "stored":
-                    self._record(*payload[:4])
+            self._in_thread()  # what is left to take
+            for outcome in self.done:
+                if outcome.error is None:
+                    self._record(outcome)
             self.store.commit()
         self.pool.shutdown(wait=True)
-
-    def _unheard(self) -> Iterator[tuple[str, Any]]:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                yield self.events.get_nowait()
 
     # Out
 
@@ -160,21 +174,28 @@ class _Runner:
         action = self.graph.actions[id]
         inputs = input_digests(action, self.result.outputs)
         assert inputs is not None, id
-        key = action.key(inputs)
+        decision = self.plan.decisions[id]
+        planned = decision.key if decision.verdict == "run" else None  # then the plan has looked for a trace
+        key = planned or action.key(inputs)
         self.keys[id] = key, inputs
-        known = None if id in self.fresh else self.store.outputs(key)
-        if known is not None and all(map(self.store.has, known.values())):
-            self.status.reused(id, action.stage)
-            self._complete(id, known)
-            return
+        if id not in self.fresh:
+            known = self.made.get(key) or (None if planned else self.store.outputs(key))
+            if known is not None and all(map(self.store.has, known.values())):
+                self.status.reused(id, action.stage)
+                self._complete(id, known)
+                return
         stage = self.stages[action.stage]
         if stage.device == "cpu":
-            self.in_pool += 1
-            self.status.started(id, action.stage, self.plan.decisions[id].reason)
-            self.begun.append(self.pool.submit(self._in_thread, stage, action, inputs))
+            self.status.started(id, action.stage, decision.reason)
+            self.to_run.append(id)
         else:
             affinity = stage.affinity(stage.Params.model_validate(action.params), inputs)
             self.waiting[action.stage, affinity].append(id)
+
+    def _feed_threads(self) -> None:
+        for _ in range(min(len(self.to_run) + len(self.to_take), self.options.jobs - self.threads)):
+            self.threads += 1
+            self.pool.submit(self._in_thread)
 
     def _feed_workers(self) -> None:
         """Give every idle worker a group; start workers as long as that pays."""
@@ -229,19 +250,41 @@ class _Runner:
         os.mkdir(folder)
         return folder
 
-    def _in_thread(self, stage: Stage, action: Action, inputs: Mapping[str, str]) -> None:
+    def _in_thread(self) -> None:
+        """Take what a worker made, then run what waits for a thread, until there is neither."""
+        folder = ""
+        with contextlib.suppress(IndexError):
+            while True:
+                if self.to_take:
+                    self.done.append(self._taken(self.to_take.popleft()))
+                    continue
+                outcome = self._ran(self.to_run.popleft(), folder)
+                folder = outcome.folder
+                self.done.append(outcome)
+        self.events.put(("rest", ()))
+
+    def _ran(self, id: str, folder: str) -> _Outcome:
+        """Run a CPU stage, in the folder that the action before left empty."""
         started = time.monotonic()
         try:
-            folder: str | None = getattr(self.local, "folder", None)
-            if folder is None:  # one for each thread: a successful action leaves it empty
-                folder = self.local.folder = self._new_folder()
-            paths, outputs = self._prepare(action, inputs, folder)
+            action = self.graph.actions[id]
+            stage = self.stages[action.stage]
+            folder = folder or self._new_folder()
+            paths, outputs = self._prepare(action, self.keys[id][1], folder)
             ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], self.context)
             digests = self._collect(action, folder)
-            self.events.put(("stored", (action.id, digests, notes or {}, time.monotonic() - started, True)))
+            return _Outcome(id, notes or {}, time.monotonic() - started, folder, digests)
         except BaseException as error:
-            self.local.folder = None
-            self.events.put(("failed", (action.id, error, True)))
+            return _Outcome(id, {}, 0, error=error)
+
+    def _taken(self, made: _Outcome) -> _Outcome:
+        """Store what a worker made."""
+        try:
+            digests = self._collect(self.graph.actions[made.id], made.folder)
+            os.rmdir(made.folder)
+            return made._replace(digests=digests)
+        except BaseException as error:
+            return made._replace(error=error)
 
     def _collect(self, action: Action, folder: str) -> dict[str, str]:
         """Take the declared outputs into the store. Raises StageError for missing and for undeclared ones."""
@@ -261,9 +304,8 @@ class _Runner:
         group = self.workers.get(worker, [])
         if "done" in message:
             id = group[message["done"]]
-            self.in_pool += 1
-            self.pool.submit(self._store, id, message["notes"], message["seconds"])
             group[message["done"]] = ""
+            self.to_take.append(_Outcome(id, message["notes"], message["seconds"], self.folders.pop(id)))
         elif "platform" in message:
             self.platforms[message["stage"]] = message["platform"]
         elif "end" in message:
@@ -294,47 +336,41 @@ class _Runner:
                 self._dispatch(id)
             return
         for id in ids:
-            self._on_failed(id, raised(message, id), False)
+            self._fail(id, raised(message, id))
 
-    def _store(self, id: str, notes: Mapping[str, Any], seconds: float) -> None:
-        action = self.graph.actions[id]
-        folder = self.folders.pop(id)
-        try:
-            digests = self._collect(action, folder)
-            os.rmdir(folder)
-            self.events.put(("stored", (id, digests, notes, seconds, True)))
-        except BaseException as error:
-            self.events.put(("failed", (id, error, True)))
+    def _on_rest(self) -> None:
+        self.threads -= 1
 
-    def _on_stored(
-        self, id: str, digests: Mapping[str, str], notes: Mapping[str, Any], seconds: float, pooled: bool
-    ) -> None:
-        self.in_pool -= pooled
-        self._record(id, digests, notes, seconds)
-        self._complete(id, digests)
+    def _finish(self, outcome: _Outcome) -> None:
+        error = outcome.error
+        if error is None:
+            self._record(outcome)
+            self._complete(outcome.id, outcome.digests)
+        elif isinstance(error, Damaged) or not isinstance(error, Exception):
+            raise error
+        elif isinstance(error, OSError):
+            with machine_errors():
+                raise error
+        else:
+            self._fail(outcome.id, raised(failure(error), outcome.id))
 
-    def _record(self, id: str, digests: Mapping[str, str], notes: Mapping[str, Any], seconds: float) -> None:
-        action = self.graph.actions[id]
-        stage = self.stages[action.stage]
-        if action.stage not in self.platforms:  # a worker says so itself, before its first action
-            self.platforms[action.stage] = stage.platform(self.context)
-        trace = Trace(digests, {"platform": dict(self.platforms[action.stage]), "seconds": round(seconds, 4), **notes})
-        for warning in notes.get("warnings", ()):
+    def _record(self, outcome: _Outcome) -> None:
+        id = outcome.id
+        kind = self.graph.actions[id].stage
+        stage = self.stages[kind]
+        if kind not in self.platforms:  # a worker says so itself, before its first action
+            self.platforms[kind] = stage.platform(self.context)
+        provenance = {"platform": dict(self.platforms[kind]), "seconds": round(outcome.seconds, 4), **outcome.notes}
+        trace = Trace(outcome.digests, provenance)
+        for warning in outcome.notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
         key, _ = self.keys[id]
         self.store.record(key, id, trace, now=stage.device != "cpu")
+        self.made[key] = outcome.digests
         self.result.ran[id] = trace
-        self.status.finished(id, action.stage, seconds)
+        self.status.finished(id, kind, outcome.seconds)
 
-    def _on_failed(self, id: str, error: BaseException, pooled: bool) -> None:
-        self.in_pool -= pooled
-        if isinstance(error, Damaged) or not isinstance(error, Exception):
-            raise error
-        if isinstance(error, OSError):
-            with machine_errors():
-                raise error
-        if pooled or not isinstance(error, SpritebuildError):
-            error = raised(failure(error), id)  # names the action
+    def _fail(self, id: str, error: SpritebuildError) -> None:
         if not self.options.keep_going:
             raise error
         self.result.failed[id] = error

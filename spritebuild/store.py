@@ -67,6 +67,8 @@ class Store:
         self._folders: set[str] = set()
         self._taken: dict[str, str] = {}  # files that are blobs, or will be with the next commit, by digest
         self._fresh: deque[str] = deque()  # those of them that will be
+        self._recorded: dict[str, tuple[str, Trace]] = {}  # action and trace by key, until the next commit
+        self._absent: bool | None = None  # whether there was no database when first asked
         self._database: sqlite3.Connection | None = None
         self._committed = 0.0
 
@@ -193,8 +195,11 @@ class Store:
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows of a query; none where there is no database yet: reading makes none."""
-        if self._database is None and not os.path.exists(self.root / "traces.db"):
-            return iter(())
+        if self._database is None:
+            if self._absent is None:
+                self._absent = not os.path.exists(self.root / "traces.db")
+            if self._absent:
+                return iter(())
         return self.database.execute(query, values)
 
     @property
@@ -216,11 +221,21 @@ class Store:
         self.commit()
         self.abandon()
 
-    def commit(self) -> None:
+    def commit(self, *, when_due: bool = False) -> None:
         """Make everything recorded so far durable: the blobs first, then the traces that speak of them."""
+        if when_due and time.monotonic() - self._committed < COMMIT_EVERY:
+            return
         self._publish()
+        self._many(
+            "INSERT OR REPLACE INTO traces VALUES (?,?,?,?)",
+            (
+                (key, action, json.dumps(trace.outputs), json.dumps(trace.provenance))
+                for key, (action, trace) in self._recorded.items()
+            ),
+        )
         if self._database is not None and self._database.in_transaction:
             self._database.execute("COMMIT")
+        self._recorded.clear()
         self._committed = time.monotonic()
 
     def abandon(self) -> None:
@@ -230,6 +245,7 @@ class Store:
                 os.unlink(kept)
         self._taken.clear()
         self._fresh.clear()
+        self._recorded.clear()
         if self._database is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()
@@ -237,26 +253,25 @@ class Store:
 
     def trace(self, key: str) -> Trace | None:
         """What is known of a key."""
+        if key in self._recorded:
+            return self._recorded[key][1]
         row = next(self._read("SELECT outputs, provenance FROM traces WHERE key=?", (key,)), None)
         return Trace(json.loads(row[0]), json.loads(row[1])) if row else None
 
-    def outputs(self, key: str) -> dict[str, str] | None:
+    def outputs(self, key: str) -> Mapping[str, str] | None:
         """The output digests of a key, if it was ever run here: `trace` for the many."""
+        if key in self._recorded:
+            return self._recorded[key][1].outputs
         row = next(self._read("SELECT outputs FROM traces WHERE key=?", (key,)), None)
         return json.loads(row[0]) if row else None
 
     def record(self, key: str, action: str, trace: Trace, *, now: bool = False) -> None:
         """Record a trace; it is durable within COMMIT_EVERY seconds of further records, or at once."""
-        self._begin()
-        self.database.execute(
-            "INSERT OR REPLACE INTO traces VALUES (?,?,?,?)",
-            (key, action, json.dumps(trace.outputs), json.dumps(trace.provenance)),
-        )
-        if now or time.monotonic() - self._committed > COMMIT_EVERY:
-            self.commit()
+        self._recorded[key] = action, trace
+        self.commit(when_due=not now)
 
     def all_outputs(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Every trace's key and outputs."""
+        """Every committed trace's key and outputs."""
         for key, outputs in self._read("SELECT key, outputs FROM traces"):
             yield key, json.loads(outputs)
 

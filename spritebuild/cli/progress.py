@@ -69,7 +69,7 @@ class PlainStatus(QuietStatus):
 
     def __init__(self) -> None:
         self.ran: Counter[str] = Counter()
-        self.total = 0
+        self.count = self.total = 0
         self.started_at = time.monotonic()
 
     def message(self, text: str) -> None:
@@ -85,7 +85,8 @@ class PlainStatus(QuietStatus):
 
     def finished(self, action: str, stage: str, seconds: float) -> None:
         self.ran[stage] += 1
-        say(f"[{self.ran.total()}/{self.total}] {action}  {seconds:.2f} s")
+        self.count += 1
+        sys.stderr.write(f"[{self.count}/{self.total}] {action}  {seconds:.2f} s\n")  # `say` looks at the terminal
 
     def failed(self, action: str, stage: str, error: str) -> None:
         say(error, mark="failed:", color="red")
