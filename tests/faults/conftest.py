@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fault_processes import Holding, held
-from fault_project import BUILD, FIRST, SECOND, WORKER, Servers, State, copied, delivered, spritebuild, write
+from fault_project import BUILD, FIRST, MANY, SECOND, WORKER, Servers, State, copied, delivered, spritebuild, write
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 256 << 20
@@ -35,7 +35,9 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def states(bench: Path) -> dict[str, State]:
     """`first`: never built. `edited`: built, then edited so that assets are replaced and one is stale. `worker`: never
-    built, on a device that needs a worker process."""
+    built, on a device that needs a worker process. `many`: never built, with
+    so many assets that they are flushed together.
+    """
 
     def built(name: str, files: dict[str, str | bytes]) -> Path:
         folder = write(bench / name, files)
@@ -44,11 +46,13 @@ def states(bench: Path) -> dict[str, State]:
         return folder
 
     first, second, worker = built("built-first", FIRST), built("built-second", SECOND), built("built-worker", WORKER)
+    many = built("built-many", MANY)
     edited = write(copied(first, bench / "edited"), SECOND)
     return {
         "first": State("first", write(bench / "first", FIRST), {}, delivered(first)),
         "edited": State("edited", edited, delivered(first), delivered(second)),
         "worker": State("worker", write(bench / "worker", WORKER), {}, delivered(worker)),
+        "many": State("many", write(bench / "many", MANY), {}, delivered(many)),
     }
 
 

@@ -191,6 +191,12 @@ stage = "ponder"
 params = {{ color = 20 }}
 """,
 }
+# Enough pictures for one flush of the file system to be cheaper than one of every file.
+MANY = {
+    **STAGES,
+    "spritefile.toml": HEAD
+    + "".join(f'\n[sprites.s{color}]\nstage = "paint"\nparams = {{ color = {color} }}\n' for color in range(9)),
+}
 
 
 @dataclass(frozen=True)

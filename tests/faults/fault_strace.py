@@ -15,7 +15,7 @@ from pathlib import Path
 from fault_project import BUILD, PATIENCE, Ended, Servers
 
 MUTATING = (
-    *("openat", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "ioctl"),
+    *("openat", "write", "pwrite64", "fsync", "syncfs", "fdatasync", "ftruncate", "fallocate", "ioctl"),
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
     *("mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "fchown", "utimensat", "sendfile", "copy_file_range"),
 )

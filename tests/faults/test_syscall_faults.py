@@ -78,12 +78,13 @@ def ill_said(fault: str, point: Point, ended: Ended) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", ["first", "edited", "worker"])
+@pytest.mark.parametrize("name", ["first", "edited", "worker", "many"])
 def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_build_completes(
     name: str, fault: str, servers: Servers, states: dict[str, State], visited: dict[str, list[Point]], bench: Path
 ) -> None:
     chosen = sample(visited[name])
     assert {"openat", "write", "pwrite64", "fsync", "rename", "mkdir"} <= {point.call for point in chosen}
+    assert ("syncfs" in {point.call for point in chosen}) == (name == "many")
 
     def outcome(numbered: tuple[int, Point]) -> tuple[int, list[str]]:
         number, point = numbered
