@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -192,9 +193,15 @@ def _remember_idle(project: Project, installer: Installer) -> None:
             return
         assets = [path for action in actions for _, path in action.installs]
         unused = [palette.file for palette in spritefile.palettes.values() if palette.file]
+        unused += [folder for dataset in spritefile.datasets.values() for folder in _folders(root, dataset.path)]
         files = [*read, *unused, *project.declared_by, *assets, *lock.files(root)]
         seen = {path: signature for path, (signature, _) in installer.files.known.items()}
         idle.remember(root, spritefile.include, files, {**seen, **project.declared_by})
+
+
+def _folders(root: Path, path: str | None) -> list[str]:
+    """A dataset's folder and those in it: their signatures tell when a file comes or goes."""
+    return [folder for folder, _, _ in os.walk(root / path)] if path is not None else []
 
 
 def _summary(started: float, ran: int = 0, installed: int = 0, removed: int = 0) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
+from collections.abc import Mapping
 
 from spritebuild.project import Project
+from spritebuild.store import Damaged
 
 
 def collect(project: Project, age: float, *, dry_run: bool) -> tuple[int, int, int]:
@@ -21,6 +24,10 @@ def collect(project: Project, age: float, *, dry_run: bool) -> tuple[int, int, i
     for key, outputs in store.all_outputs():
         if key in current:
             needed |= set(outputs.values())
+    for tree in [name for name in needed if name.endswith("/")]:
+        needed.add(tree[:-1])
+        with contextlib.suppress(Damaged):
+            needed |= set(store.listed(tree).values())
     old = time.time() - age
     removed: set[str] = set()
     size = kept = 0
@@ -32,13 +39,23 @@ def collect(project: Project, age: float, *, dry_run: bool) -> tuple[int, int, i
         removed.add(name)
         size += stat.st_size
     if not dry_run:
-        store.forget([key for key, outputs in store.all_outputs() if removed.intersection(outputs.values())])
+        store.forget([key for key, outputs in store.all_outputs() if removed & _files(outputs)])
         store.commit()  # first the traces, so that none ever names a blob that is gone
         for name in removed:
             store.remove(name)
         shutil.rmtree(store.root / "quarantine", ignore_errors=True)
+        for folder in store.root.glob("folders/*"):
+            if f"{folder.name}/" not in needed:
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in store.root.glob("kept/*"):
+            if folder.stat().st_mtime <= old:
+                shutil.rmtree(folder, ignore_errors=True)
         pinned = {pin.digest for pin in project.pins.values()}
         for folder in store.root.glob("models/*"):
             if folder.name not in pinned:
                 shutil.rmtree(folder, ignore_errors=True)
     return len(removed), size, kept
+
+
+def _files(outputs: Mapping[str, str]) -> set[str]:
+    return {name.rstrip("/") for name in outputs.values()}

@@ -83,10 +83,10 @@ class Known:
 
 
 def targets(graph: Graph, patterns: Collection[str]) -> frozenset[str]:
-    """The final actions that patterns such as `sprites.potion-*` or `potion-*` name; all of them for no pattern."""
+    """The last actions of what patterns such as `sprites.potion-*` or `potion-*` name; all finals for no pattern."""
     if not patterns:
         return frozenset(graph.finals)
-    by_name = {graph.actions[id].target: id for id in graph.finals}
+    by_name = {action.target: id for id, action in graph.actions.items()}
     found = set()
     for pattern in patterns:
         plain = pattern if "." in pattern else f"*.{pattern}"
@@ -137,6 +137,7 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         if id in chosen:
             expected = outputs.get(id, {})
             names |= {name for name, path in action.installs if present.get(path) != expected.get(name)}
+            names |= set() if action.installs else {name for name, _ in action.outputs}
         if id not in outputs or any(
             name not in outputs[id] or not (known.store.has(outputs[id][name]) or outputs[id][name] in at_hand)
             for name in names

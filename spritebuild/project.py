@@ -103,8 +103,11 @@ def alone(root: Path, status: Status) -> Iterator[bool]:
 
 def declarations(spritefile: Spritefile) -> dict[str, Declaration]:
     """The tables of a spritefile whose bytes are pinned, by name as `models.mini`."""
-    models = {f"models.{name}": model for name, model in spritefile.models.items()}
-    return {**models, **{f"loras.{name}": lora for name, lora in spritefile.loras.items()}}
+    return {
+        **{f"models.{name}": model for name, model in spritefile.models.items() if model.dataset is None},
+        **{f"loras.{name}": lora for name, lora in spritefile.loras.items() if lora.dataset is None},
+        **{f"datasets.{name}": dataset for name, dataset in spritefile.datasets.items() if dataset.path is None},
+    }
 
 
 @dataclass

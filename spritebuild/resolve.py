@@ -1,7 +1,8 @@
 """Spritefile + stages + pins -> Graph: expands sprites and gives every param its origin; runs nothing.
 
 A sprite is one chain of actions: the stage that makes the picture (`generate` unless said otherwise), then the actions
-of its finishing list. The last of them installs the sprite. Sheets read what sprites install.
+of its finishing list. The last of them installs the sprite. Sheets read what sprites install. What is trained here
+comes before the sprites that need it (trainings.py).
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from spritebuild import digest
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
-from spritebuild.graph import Action, Graph, Output, Ref, Source, recipe
+from spritebuild.graph import Action, Graph, Output, Ref, recipe
 from spritebuild.pins import Pin
 from spritebuild.spritefile import Sheet, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
+from spritebuild.trainings import Trainings
 
 GENERATE, SHEET = "generate", "sheet"
 SHARED = (
@@ -40,11 +43,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # one part of a path, and
 def resolve(spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], files: digest.Files) -> Graph:
     """The graph of a spritefile. Raises SpritefileError with every fault found."""
     faults = Faults(spritefile)
-    resolver = _Resolver(spritefile, pins, faults, Styles(spritefile, stages, files, faults))
+    resolver = _Resolver(spritefile, stages, pins, files, faults, Styles(spritefile, stages, files, faults))
     for name, sprite in spritefile.sprites.items():
         resolver.sprite(name, sprite)
     for name, sheet in spritefile.sheets.items():
         resolver.sheet(name, sheet)
+    resolver.trainings.all()
     if faults.found:
         raise SpritefileError(faults.found)
     return Graph.of(resolver.actions)
@@ -53,13 +57,27 @@ def resolve(spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], fil
 @dataclass
 class _Resolver:
     spritefile: Spritefile
+    stages: Stages
     pins: Mapping[str, Pin]
+    files: digest.Files
     faults: Faults
     styles: Styles
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
     finals: dict[str, str] = field(default_factory=dict)  # the action that installs a sprite, by its name
+
+    def __post_init__(self) -> None:
+        self.trainings = Trainings(self.spritefile, self.stages, self.pins, self.files, self.faults, self._train)
+
+    # Trainings
+
+    def _train(self, target: str, piece: Piece, inputs: tuple[tuple[str, Ref], ...], suffix: str) -> Action:
+        action = self._add(target, piece, inputs, suffix)
+        table, _, name = target.partition(".")
+        if table == "loras" and (path := self.spritefile.loras[name].save) is not None:
+            self._install(((action.outputs[0][0], path),), (table, name))
+        return self.actions[-1]
 
     # Sprites
 
@@ -119,7 +137,10 @@ class _Resolver:
         inputs: list[tuple[str, Ref]] = []
         if "model" in look.values and "model" in stage.Inputs.model_fields:
             model = f"models.{look.values['model']}"
-            inputs.append(("model", Source(model, self.pins[model].digest)))
+            weights = self.trainings.artifact("models", look.values["model"])
+            if weights is None:
+                return None
+            inputs.append(("model", weights))
             for key in ("dtype", "batch"):
                 if key in known:
                     values[key] = getattr(self.spritefile.models[look.values["model"]], key)
@@ -127,8 +148,11 @@ class _Resolver:
         if look.values.get("loras") and "loras" in stage.Inputs.model_fields:
             values["loras"] = [lora.model_dump() for lora in look.values["loras"]]
             origins["loras"] = dotted(look.where["loras"])
-            names = dict.fromkeys(f"loras.{lora.name}" for lora in look.values["loras"])
-            inputs += [(lora, Source(lora, self.pins[lora].digest)) for lora in names]
+            for name_of_lora in dict.fromkeys(lora.name for lora in look.values["loras"]):
+                weights = self.trainings.artifact("loras", name_of_lora)
+                if weights is None:
+                    return None
+                inputs.append((f"loras.{name_of_lora}", weights))
         try:
             return dumped(stage.Params.model_validate(values)), origins, tuple(inputs)
         except ValidationError as error:
@@ -210,7 +234,7 @@ class _Resolver:
 
     def _add(self, target: str, piece: Piece, inputs: tuple[tuple[str, Ref], ...], suffix: str) -> Action:
         stage = piece.stage
-        outputs = tuple((name, str(info.default)) for name, info in stage.Outputs.model_fields.items())
+        outputs = tuple((name, _file(info)) for name, info in stage.Outputs.model_fields.items())
         id = f"{target}:{suffix}"
         self.recipes[id] = recipe(stage.kind, stage.version, piece.params, inputs, self.recipes)
         action = Action(
@@ -240,6 +264,11 @@ class _Resolver:
             known = alternatives(unknown, words, "known here")
             self.faults.blame(where, f"nothing is called {{{unknown}}}", known, key=False)
         return SLOT.sub(lambda match: words.get(match[1], ""), template)
+
+
+def _file(output: FieldInfo) -> str:
+    """What an output is called in its action's folder; a folder ends in a slash."""
+    return f"{output.default}/" if "folder" in output.metadata else str(output.default)
 
 
 def _slug(word: str) -> str:

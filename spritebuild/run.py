@@ -234,16 +234,21 @@ class _Runner:
         action = self.graph.actions[id]
         self.status.started(id, action.stage, self.plan.decisions[id].reason)
         self.folders[id] = self._new_folder()
-        inputs, outputs = self._prepare(action, self.keys[id][1], self.folders[id])
-        return {"params": dict(action.params), "inputs": inputs, "outputs": outputs}
+        return self._prepare(action, self.folders[id])
 
-    def _prepare(self, action: Action, inputs: Mapping[str, str], folder: str) -> tuple[dict[str, str], dict[str, str]]:
-        """Checked paths of the inputs, and paths of the outputs in a scratch folder."""
+    def _prepare(self, action: Action, folder: str) -> dict[str, Any]:
+        """What `bind` takes: checked paths of the inputs, paths of the outputs in a scratch folder."""
+        key, inputs = self.keys[action.id]
         paths = {
             name: str(self.sources[ref.name]) if isinstance(ref, Source) else self.store.checked(inputs[name])
             for name, ref in action.inputs
         }
-        return paths, {name: f"{folder}/{file}" for name, file in action.outputs}
+        outputs = {name: f"{folder}/{file}" for name, file in action.outputs}
+        prepared: dict[str, Any] = {"params": dict(action.params), "inputs": paths, "outputs": outputs}
+        if self.stages[action.stage].resumable:
+            prepared["kept"] = str(self.store.kept(key))
+            prepared["watched"] = f"{self.store.root}/watched/{action.target}/{key[:12]}"
+        return prepared
 
     def _new_folder(self) -> str:
         folder = f"{self.store.scratch}/{next(self.numbers)}"
@@ -270,8 +275,7 @@ class _Runner:
             action = self.graph.actions[id]
             stage = self.stages[action.stage]
             folder = folder or self._new_folder()
-            paths, outputs = self._prepare(action, self.keys[id][1], folder)
-            ((_, notes),) = stage.run_batch([bind(stage, action.params, paths, outputs)], self.context)
+            ((_, notes),) = stage.run_batch([bind(stage, **self._prepare(action, folder))], self.context)
             digests = self._collect(action, folder)
             return _Outcome(id, notes or {}, time.monotonic() - started, folder, digests)
         except BaseException as error:
@@ -289,7 +293,7 @@ class _Runner:
     def _collect(self, action: Action, folder: str) -> dict[str, str]:
         """Take the declared outputs into the store. Raises StageError for missing and for undeclared ones."""
         found = set(os.listdir(folder))
-        for file in sorted(found.symmetric_difference(file for _, file in action.outputs)):
+        for file in sorted(found.symmetric_difference(file.rstrip("/") for _, file in action.outputs)):
             fault = "wrote an undeclared file" if file in found else "did not write its output"
             raise StageError(
                 f"{fault}, {file}",
@@ -367,6 +371,9 @@ class _Runner:
         key, _ = self.keys[id]
         self.store.record(key, id, trace, now=stage.device != "cpu")
         self.made[key] = outcome.digests
+        if stage.resumable:
+            self.store.commit()
+            shutil.rmtree(self.store.kept(key), ignore_errors=True)
         self.result.ran[id] = trace
         self.status.finished(id, kind, outcome.seconds)
 

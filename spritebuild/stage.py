@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +25,7 @@ KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 Device = Literal["cpu", "accelerator"]
 Notes = Mapping[str, Any]
+Folder = Annotated[Path, "folder"]  # the type of an output that is a folder of files
 
 
 class Params(BaseModel):
@@ -40,18 +41,24 @@ class Inputs(BaseModel):
 
 
 class Outputs(BaseModel):
-    """What a stage writes: fields of type `Path` whose defaults are the file names, one file each."""
+    """What a stage writes: fields of type `Path` (one file) or `Folder`, whose defaults are the names written to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class BoundAction:
-    """An action ready to run: params validated, inputs in place (read-only), outputs to be written, all absolute."""
+    """An action ready to run: params validated, inputs in place (read-only), outputs to be written, all absolute.
+
+    A resumable stage has two folders more, which it makes where it wants them: `kept` belongs to this very work, and
+    survives a kill until its outputs are stored; `watched` is for what people look at meanwhile.
+    """
 
     params: Any
     inputs: Any
     outputs: Any
+    kept: Path | None = None
+    watched: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class Stage:
     kind: ClassVar[str]
     version: ClassVar[int]
     device: ClassVar[Device] = "cpu"
+    resumable: ClassVar[bool] = False
     Params: ClassVar[type[Params]] = Params
     Inputs: ClassVar[type[Inputs]] = Inputs
     Outputs: ClassVar[type[Outputs]] = Outputs

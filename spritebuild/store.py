@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import digest
+from spritebuild.errors import StageError
 from spritebuild.files import sync_files, sync_folder, sync_folders, write_atomic
 
 SCHEMA = 1
@@ -67,6 +68,7 @@ class Store:
         self._folders: set[str] = set()
         self._taken: dict[str, str] = {}  # files that are blobs, or will be with the next commit, by digest
         self._fresh: deque[str] = deque()  # those of them that will be
+        self._hashed: dict[str, digest.Signature] = {}  # large blobs and files of folders as they were when hashed
         self._recorded: dict[str, tuple[str, Trace]] = {}  # action and trace by key, until the next commit
         self._absent: bool | None = None  # whether there was no database when first asked
         self._database: sqlite3.Connection | None = None
@@ -78,16 +80,27 @@ class Store:
         """Where the bytes of that digest lie, if they are here; good for as long as the store is open."""
         return self._taken.get(name) or self._final(name)
 
+    def kept(self, key: str) -> Path:
+        """Where the unfinished work of an action of that key survives a kill."""
+        return self.root / "kept" / key
+
     def has(self, name: str) -> bool:
-        """Whether the blob is here; its bytes are checked when they are used."""
+        """Whether the blob, or every file of the folder, is here; bytes are checked when they are used."""
+        if name[-1:] == "/":
+            try:
+                return all(map(self.has, self.listed(name).values()))
+            except Damaged:
+                return False
         return name in self._taken or os.path.exists(self._final(name))
 
     def take(self, file: str) -> str:
-        """Take over a file of ours; returns its digest. The file is gone afterwards.
+        """Take over a file of ours; returns its digest. The file is gone afterwards. A folder's path ends in a slash.
 
         The bytes can be read at once. They become a blob with the next commit, before the traces that speak of them:
         fsync, then the final name, then fsync of the folder. Many at a time share one flush.
         """
+        if file[-1:] == "/":
+            return self._take_folder(file)
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             name = digest.of_descriptor(descriptor)
@@ -147,12 +160,22 @@ class Store:
         return name
 
     def checked(self, name: str) -> str:
-        """The path of a blob whose bytes were hashed just now. Raises Damaged when it is missing or wrong."""
+        """The path of a blob, or of a folder, whose bytes were hashed. Raises Damaged when it is missing or wrong.
+
+        Small ones are hashed every time, large ones once for as long as their file is not written to.
+        """
+        if name[-1:] == "/":
+            return self._checked_folder(name)
         path = self.path(name)
         try:
+            now = digest.signature(os.stat(path))
+            if self._hashed.get(name) == now:
+                return path
             found = digest.of_file(path)
         except FileNotFoundError:
             raise Damaged(name) from None
+        if found == name and now[2] >= LARGE:
+            self._hashed[name] = now
         if found != name:
             aside = f"{self.root}/quarantine"
             os.makedirs(aside, exist_ok=True)
@@ -160,6 +183,58 @@ class Store:
             self._taken.pop(name, None)
             raise Damaged(name)
         return path
+
+    # Folders: a blob lists the files, which are blobs; the folder is called by the list's digest and a slash
+
+    def listed(self, name: str) -> Mapping[str, str]:
+        """The digests of a folder's files, by path in it. Raises Damaged."""
+        listing = self.checked(name[:-1])
+        return dict(json.loads(Path(listing).read_bytes()))
+
+    def _take_folder(self, folder: str) -> str:
+        listing: dict[str, str] = {}
+        for parent, _, files in os.walk(folder):
+            for file in files:
+                path = os.path.join(parent, file)
+                if os.path.islink(path):
+                    raise StageError(f"wrote a link into a folder, {path.removeprefix(folder)}", hint="copy the file")
+                listing[path.removeprefix(folder)] = self.take(path)
+        shutil.rmtree(folder)
+        return self.put(digest.canonical(listing)) + "/"
+
+    def _checked_folder(self, name: str) -> str:
+        """The folder, put together from its files: links to blobs, which are read-only."""
+        listing = self.listed(name)
+        final = f"{self.root}/folders/{name[:-1]}"
+        if not os.path.isdir(final):
+            temporary = f"{self.scratch}/{name[:-1]}.folder"
+            shutil.rmtree(temporary, ignore_errors=True)
+            for path, member in listing.items():
+                target = f"{temporary}/{path}"
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                try:
+                    os.link(self.checked(member), target)
+                except OSError as error:
+                    if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                        raise
+                    shutil.copyfile(self.checked(member), target)
+            os.makedirs(os.path.dirname(final), exist_ok=True)
+            os.rename(temporary, final)
+        for path, member in listing.items():
+            self._check_member(f"{final}/{path}", member, final)
+        return final
+
+    def _check_member(self, path: str, name: str, folder: str) -> None:
+        try:
+            now = digest.signature(os.stat(path))
+            right = self._hashed.get(path) == now or digest.of_file(path) == name
+        except FileNotFoundError:
+            right = False
+        if not right:
+            shutil.rmtree(folder)  # it is put together again, from blobs that are checked
+            self.checked(name)
+            raise Damaged(name)
+        self._hashed[path] = now
 
     def blobs(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Every blob by digest."""

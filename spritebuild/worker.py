@@ -91,7 +91,14 @@ def _import_path() -> str:
 # How a stage is bound and run: used by the child, and in the engine's own process for CPU stages
 
 
-def bind(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, str], outputs: Mapping[str, str]) -> BoundAction:
+def bind(
+    stage: Stage,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    kept: str | None = None,
+    watched: str | None = None,
+) -> BoundAction:
     """The stage's own models, filled: `frames.0` becomes a member of the tuple `frames`, `palettes.cave` of a dict."""
     grouped: dict[str, Any] = {}
     for name, path in inputs.items():
@@ -103,7 +110,11 @@ def bind(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, str], out
         else:
             grouped.setdefault(field, {})[member] = path
     return BoundAction(
-        stage.Params.model_validate(params), stage.Inputs.model_validate(grouped), stage.Outputs.model_validate(outputs)
+        stage.Params.model_validate(params),
+        stage.Inputs.model_validate(grouped),
+        stage.Outputs.model_validate(outputs),
+        Path(kept) if kept else None,
+        Path(watched) if watched else None,
     )
 
 
@@ -161,7 +172,7 @@ def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> No
         answers.flush()
 
     context = Context(memory=Path(group["memory"]), threads=group["threads"], say=lambda text: say({"say": text}))
-    bound = [bind(stage, a["params"], a["inputs"], a["outputs"]) for a in group["actions"]]
+    bound = [bind(stage, **action) for action in group["actions"]]
     started = time.monotonic()
     try:
         say({"stage": stage.kind, "platform": dict(stage.platform(context))})

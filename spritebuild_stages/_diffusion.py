@@ -6,6 +6,7 @@ Imports torch and diffusers when called.
 from __future__ import annotations
 
 import gc
+import importlib
 import inspect
 import itertools
 import logging
@@ -25,7 +26,7 @@ from spritebuild.errors import MachineError, StageError, UsageError
 from spritebuild_stages import _loras, _torch
 from spritebuild_stages._loras import Lora
 from spritebuild_stages._schedulers import SchedulerName, scheduler
-from spritebuild_stages._weights import inspect_folder, inspect_weights
+from spritebuild_stages._weights import ModelFolder, inspect_folder, inspect_weights
 
 DtypeName = Literal["fp32", "bf16", "fp16"]
 
@@ -41,7 +42,9 @@ ENCODED: Mapping[str, tuple[str, ...]] = {
     "StableDiffusionXLPipeline": _POOLED,
     "StableDiffusion3Pipeline": _POOLED,
     "FluxPipeline": ("prompt_embeds", "pooled_prompt_embeds", ""),
+    "InlPipeline": _BOTH,
 }
+OWN = {"InlPipeline": "spritebuild_stages._inl_pipeline"}  # pipelines that diffusers has not, and where they are
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,10 @@ class TextToImage:
         inspected = inspect_folder(folder)
         self.torch = _torch.start(threads)
         self.device = _torch.device(self.torch)
-        self.pipe = _load(folder, getattr(self.torch, DTYPES[dtype]), inspected.variant, self.device)
+        self.pipe = _load(inspected, getattr(self.torch, DTYPES[dtype]), self.device)
         self.fingerprint = inspected.fingerprint
         self.lora_fingerprints: tuple[str, ...] = ()
-        self._own_scheduler = self.pipe.scheduler
+        self.own_scheduler = self.pipe.scheduler
         self._prompts: OrderedDict[tuple[str, str, bool], dict[str, Any]] = OrderedDict()
 
     @property
@@ -103,16 +106,20 @@ class TextToImage:
     def use_loras(self, loras: Sequence[Lora]) -> None:
         """Swap the LoRAs, leaving the weights of the model where they are."""
         fingerprints = tuple(inspect_weights(lora.path) for lora in loras)
-        self._prompts.clear()  # LoRAs may change the text encoders too
+        self.forget_prompts()
         self.lora_fingerprints = ()
         with _quiet():
             _loras.apply(self.pipe, loras)
         self.lora_fingerprints = fingerprints
 
+    def forget_prompts(self) -> None:
+        """Encode prompts anew from now on: a LoRA may change the text encoders too."""
+        self._prompts.clear()
+
     def draw(self, items: Sequence[Item], settings: Settings) -> list[Drawn]:
         """Make one batch of images, noise from one CPU generator each. Raises StageError for images with NaN."""
         torch, pipe = self.torch, self.pipe
-        pipe.scheduler = scheduler(settings.scheduler, self._own_scheduler)
+        pipe.scheduler = scheduler(settings.scheduler, self.own_scheduler)
         generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
         width, height = settings.size
         with _torch.memory_errors(self.device, len(items)), _quiet(), torch.no_grad():
@@ -188,13 +195,13 @@ class TextToImage:
             if any(item.negative for item in items) and settings.guided:
                 texts["negative_prompt"] = [item.negative for item in items]
             return {name: text for name, text in texts.items() if name in _arguments(self.pipe.__call__)}
-        encoded = [self._encoded(item.prompt, item.negative, settings.guided) for item in items]
+        encoded = [self.encoded(item.prompt, item.negative, guided=settings.guided) for item in items]
         return {name: self.torch.cat([one[name] for one in encoded]) for name in encoded[0]}
 
-    def _encoded(self, prompt: str, negative: str, guided: bool) -> dict[str, Any]:
+    def encoded(self, prompt: str, negative: str, *, guided: bool, cached: bool = True) -> dict[str, Any]:
         """Embeddings of one prompt, computed alone, because those of a batch depend on the batch's size and padding."""
         key = (prompt, negative if guided else "", guided)
-        if key not in self._prompts:
+        if not cached or key not in self._prompts:
             arguments: dict[str, Any] = {
                 "prompt": prompt,
                 "prompt_2": None,
@@ -207,7 +214,10 @@ class TextToImage:
             taken = _arguments(self.pipe.encode_prompt)
             values = self.pipe.encode_prompt(**{name: value for name, value in arguments.items() if name in taken})
             named = zip(ENCODED[self.name], values, strict=True)
-            self._prompts[key] = {name: value for name, value in named if name and value is not None}
+            found = {name: value for name, value in named if name and value is not None}
+            if not cached:
+                return found
+            self._prompts[key] = found
             if len(self._prompts) > CACHED_PROMPTS:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(key)
@@ -222,7 +232,8 @@ def release(threads: int) -> None:
         torch.cuda.empty_cache()
 
 
-def _load(folder: Path, dtype: Any, variant: str | None, device: str) -> Any:
+def _load(model: ModelFolder, dtype: Any, device: str) -> Any:
+    folder = model.path
     with _quiet(), _torch.memory_errors(device, 1):
         try:
             import diffusers
@@ -232,9 +243,11 @@ def _load(folder: Path, dtype: Any, variant: str | None, device: str) -> Any:
         for library in (diffusers, transformers):
             library.utils.logging.disable_progress_bar()
             library.utils.logging.set_verbosity(logging.CRITICAL)
-        options = {"torch_dtype": dtype, "variant": variant, "use_safetensors": True, "local_files_only": True}
+        options = {"torch_dtype": dtype, "variant": model.variant, "use_safetensors": True, "local_files_only": True}
+        own = OWN.get(model.pipeline)
         try:
-            pipe = diffusers.DiffusionPipeline.from_pretrained(str(folder), **options)
+            loader = getattr(importlib.import_module(own), model.pipeline) if own else diffusers.DiffusionPipeline
+            pipe = loader.from_pretrained(str(folder), **options)
         except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise UsageError(

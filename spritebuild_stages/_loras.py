@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild.errors import UsageError
+from spritebuild_stages._lora_files import ARCHITECTURES, read_kohya
 from spritebuild_stages._weights import read_header
 
 
@@ -33,6 +34,9 @@ def apply(pipe: Any, loras: Sequence[Lora]) -> None:
             _load(pipe, name, lora)
         if loras:
             pipe.set_adapters(names, [lora.weight for lora in loras])
+        for part in pipe._lora_loadable_modules:  # modules that are added begin in training, where dropout is at work
+            if (module := getattr(pipe, part, None)) is not None:
+                module.eval()
     except BaseException:
         pipe.unload_lora_weights()
         raise
@@ -41,8 +45,13 @@ def apply(pipe: Any, loras: Sequence[Lora]) -> None:
 def _load(pipe: Any, name: str, lora: Lora) -> None:
     options = {"use_safetensors": True, "local_files_only": True}
     try:
-        declared = _declared(pipe, lora.path, options)
-        pipe.load_lora_weights(str(lora.path), adapter_name=name, **options)
+        if any("dora_scale" in key for key in read_header(lora.path)) and type(pipe).__name__ in ARCHITECTURES:
+            weights = read_kohya(lora.path, pipe)
+            declared = set(weights)
+            pipe.load_lora_weights(weights, adapter_name=name)
+        else:
+            declared = _declared(pipe, lora.path, options)
+            pipe.load_lora_weights(str(lora.path), adapter_name=name, **options)
     except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:
         reported = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise UsageError(
@@ -94,4 +103,4 @@ def _loaded(pipe: Any, name: str) -> set[str]:
             segments = key.split(".")
             if name in segments:
                 found.add(".".join([part, *(segment for segment in segments if segment != name)]))
-    return found
+    return {key.replace(".lora_magnitude_vector.weight", ".lora_magnitude_vector") for key in found}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from spritebuild.errors import Fault, SpritefileError, UsageError
 from spritebuild.spritefile.declarations import (
     DECLARED,
+    Dataset,
     Document,
     Dvc,
     Look,
@@ -24,6 +25,7 @@ from spritebuild.spritefile.declarations import (
     Sprite,
     Style,
     Tables,
+    Vae,
     json_schema,
 )
 from spritebuild.spritefile.mistakes import Mistake, explain, say
@@ -31,6 +33,7 @@ from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_rel
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
+    "Dataset",
     "Dvc",
     "Look",
     "Lora",
@@ -43,6 +46,7 @@ __all__ = [
     "Sprite",
     "Spritefile",
     "Style",
+    "Vae",
     "inside",
     "json_schema",
     "load",
@@ -57,6 +61,8 @@ class Spritefile:
 
     root: Path
     project: Project
+    datasets: Mapping[str, Dataset]
+    vaes: Mapping[str, Vae]
     models: Mapping[str, Model]
     loras: Mapping[str, Lora]
     palettes: Mapping[str, Palette]

@@ -25,6 +25,7 @@ from pydantic_core import core_schema
 VERSION = 1
 MOST_COMBINATIONS = 10_000
 PALETTE_FILES = (".hex", ".gpl", ".pal", ".png")
+WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file")  # where the content of a table may come from
 RESERVED_AXES = ("prompt", "name", "seed")
 
 
@@ -166,11 +167,17 @@ class _Source(Table):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> _Source:
-        ways = [key for key in ("builtin", "path", "dvc", "colors", "file") if key in type(self).model_fields]
+        ways = [key for key in WAYS if key in type(self).model_fields]
         said = [key for key in ways if getattr(self, key) is not None]
         if len(said) != 1:
             raise ValueError(f"say one of {', '.join(ways)}" + (f", not {' and '.join(said)}" if said else ""))
         return self
+
+
+def _only_trained(table: Any, *keys: str) -> None:
+    said = [key for key in keys if getattr(table, key) is not None]
+    if said and table.dataset is None:
+        raise ValueError(f"{said[0]} is for what is trained here: say dataset")
 
 
 class Project(Table):
@@ -194,13 +201,18 @@ class Dvc(Table):
 
 
 class Model(_Source):
-    """The weights of an image model."""
+    """The weights of an image model, pinned or trained here."""
 
-    model_config = _one_of("builtin", "path", "dvc", licence=True)
+    model_config = _one_of("builtin", "path", "dvc", "dataset", licence=True)
 
     builtin: str | None = Field(None, description="The name of a model that comes with spritebuild.")
     path: RelativePath | None = Field(None, description="A folder of weights in the project.")
     dvc: Dvc | None = Field(None, description="A folder of weights that DVC fetches.")
+    dataset: str | None = Field(None, description="The dataset that the model is trained on.")
+    vae: str | None = Field(None, description="The trained autoencoder whose latents the model makes.")
+    init: str | None = Field(None, description="The model whose weights the training begins with.")
+    text: str | None = Field(None, description="The model whose text encoder is used as it is.")
+    train: dict[str, Any] | None = Field(None, description="Params of the stage train-diffusion.")
     licence: str | None = Field(
         None,
         validation_alias=AliasChoices("licence", "license"),
@@ -212,22 +224,70 @@ class Model(_Source):
         4, description="How many pictures are made at a time. Part of what the bytes depend on."
     )
 
+    @model_validator(mode="after")
+    def _trained(self) -> Model:
+        _only_trained(self, "vae", "init", "text", "train")
+        if self.dataset is not None and self.vae is None:
+            raise ValueError('a model that is trained needs vae = "...", a table of [vaes]')
+        return self
+
+
+class Vae(Table):
+    """An autoencoder that is trained here: what a model's latents are."""
+
+    dataset: str = Field(description="The dataset that it is trained on.")
+    init: str | None = Field(None, description="The model whose autoencoder the training begins with.")
+    features: str | None = Field(None, description="The image model by whose features pictures are compared as well.")
+    train: dict[str, Any] | None = Field(None, description="Params of the stage train-vae.")
+
 
 class Lora(_Source):
-    """A small set of weights that changes a model's style."""
+    """A small set of weights that changes a model's style, pinned or trained here."""
 
-    model_config = _one_of("path", "dvc", licence=True)
+    model_config = _one_of("path", "dvc", "dataset", licence=True)
 
     path: Annotated[RelativePath, AfterValidator(_lora_file)] | None = Field(
         None, description="A .safetensors file in the project."
     )
     dvc: Dvc | None = Field(None, description="A .safetensors file that DVC fetches.")
+    dataset: str | None = Field(None, description="The dataset that the lora is trained on.")
+    model: str | None = Field(None, description="The model that the lora is trained for.")
+    train: dict[str, Any] | None = Field(None, description="Params of the stage train-lora.")
+    save: Annotated[RelativePath, AfterValidator(_lora_file)] | None = Field(
+        None, description="Where in the project the trained lora is put, to be committed."
+    )
     licence: str | None = Field(
         None,
         validation_alias=AliasChoices("licence", "license"),
         description="The licence of the weights, as an SPDX identifier or in words.",
     )
     triggers: Texts = Field((), description="Words that wake what the lora was trained for.")
+
+    @model_validator(mode="after")
+    def _trained(self) -> Lora:
+        _only_trained(self, "model", "train", "save")
+        if self.dataset is not None and self.model is None:
+            raise ValueError('a lora that is trained needs model = "..."')
+        return self
+
+
+class Dataset(_Source):
+    """Pictures with captions, to train on. Any other key is a param of the stage dataset."""
+
+    model_config = ConfigDict(**_one_of("path", "dvc", licence=True), extra="allow")
+
+    path: RelativePath | None = Field(None, description="A folder of pictures and captions in the project.")
+    dvc: Dvc | None = Field(None, description="A folder of pictures and captions that DVC fetches.")
+    include: Texts = Field(
+        ("**/*.png", "**/*.txt"), description="Globs of the files in that folder to take."
+    )
+    exclude: Texts = Field((), description="Globs of those among them to leave out.")
+    corrections: RelativePath | None = Field(None, description="A TOML or JSON file of captions by path, which win.")
+    licence: str | None = Field(
+        None,
+        validation_alias=AliasChoices("licence", "license"),
+        description="The licence of the pictures, as an SPDX identifier or in words.",
+    )
 
 
 class Palette(_Source):
@@ -329,6 +389,8 @@ class Tables(Table):
 
     model_config = ConfigDict(title="included spritefile")
 
+    datasets: dict[Name, Dataset] = Field({}, description="Pictures to train on by name.")
+    vaes: dict[Name, Vae] = Field({}, description="Autoencoders that are trained here by name.")
     models: dict[Name, Model] = Field({}, description="Image models by name.")
     loras: dict[Name, Lora] = Field({}, description="Loras by name.")
     palettes: dict[Name, Palette] = Field({}, description="Palettes by name.")
@@ -351,6 +413,8 @@ class Document(Tables):
 
 
 DECLARED: dict[str, type[Table]] = {
+    "datasets": Dataset,
+    "vaes": Vae,
     "models": Model,
     "loras": Lora,
     "palettes": Palette,

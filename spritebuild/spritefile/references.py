@@ -63,6 +63,7 @@ def check(draft: Draft) -> Iterator[Mistake]:
     if draft.project is not None:
         yield from _project(draft, draft.project)
     yield from _sources(draft)
+    yield from _trainings(draft)
     yield from _categories(draft)
     for name, style in draft.tables.styles.items():
         yield from _look(draft, ("styles", name), style)
@@ -146,9 +147,57 @@ def _sources(draft: Draft) -> Iterator[Mistake]:
     for name, lora in draft.tables.loras.items():
         if lora.path is not None:
             yield from _present(draft, ("loras", name, "path"), lora.path)
+    for name, dataset in draft.tables.datasets.items():
+        if dataset.path is not None:
+            yield from _present(draft, ("datasets", name, "path"), dataset.path, folder=True)
+        if dataset.corrections is not None:
+            yield from _present(draft, ("datasets", name, "corrections"), dataset.corrections)
     for name, palette in draft.tables.palettes.items():
         if palette.file is not None:
             yield from _present(draft, ("palettes", name, "file"), palette.file)
+
+
+def _trainings(draft: Draft) -> Iterator[Mistake]:
+    """Every name that what is trained here gives of something else."""
+    refers = {
+        "dataset": "datasets",
+        "vae": "vaes",
+        "model": "models",
+        "init": "models",
+        "text": "models",
+        "features": "models",
+    }
+    for table in ("vaes", "models", "loras"):
+        for name, declared in getattr(draft.tables, table).items():
+            for key, other in refers.items():
+                said = getattr(declared, key, None)
+                if said is not None:
+                    yield from _known(draft, (table, name, key), said, other)
+    yield from _circles(draft)
+
+
+def _circles(draft: Draft) -> Iterator[Mistake]:
+    """Models, each of which is trained from the next, in a circle."""
+    needs: dict[tuple[str, str | None], list[tuple[str, str | None]]] = {
+        **{
+            ("models", name): [("models", m.init), ("models", m.text), ("vaes", m.vae)]
+            for name, m in draft.tables.models.items()
+        },
+        **{("vaes", name): [("models", v.init)] for name, v in draft.tables.vaes.items()},
+    }
+    for start in needs:
+        seen: set[tuple[str, str | None]] = set()
+        todo: list[tuple[str, str | None]] = list(needs[start])
+        while todo:
+            one = todo.pop()
+            if one == start:
+                yield Mistake(
+                    (start[0], start[1] or ""), f"{start[0]}.{start[1]} is trained from itself", "take one init out"
+                )
+                break
+            if one not in seen:
+                seen.add(one)
+                todo += needs.get(one, ())
 
 
 def _present(draft: Draft, keys: Keys, relative: str, *, folder: bool = False) -> Iterator[Mistake]:

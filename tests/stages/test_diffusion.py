@@ -231,7 +231,7 @@ def test_prompts_are_encoded_once_and_the_oldest_are_forgotten(
     draw(model)
     assert calls == ["red potion", "a sword"]
     for number in range(64):
-        model._encoded(f"prompt {number}", "", True)
+        model.encoded(f"prompt {number}", "", guided=True)
     calls.clear()
     draw(model)
     assert calls == ["red potion", "a sword"]
@@ -276,8 +276,8 @@ def test_flow_matching_model_takes_its_own_sampler_alone() -> None:
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "lcm"])
 def test_schedulers_take_over_the_models_noise_schedule(model: TextToImage, name: Any) -> None:
-    config = scheduler(name, model._own_scheduler).config
-    own = model._own_scheduler.config
+    config = scheduler(name, model.own_scheduler).config
+    own = model.own_scheduler.config
     for key in ("beta_start", "beta_end", "beta_schedule", "prediction_type", "rescale_betas_zero_snr"):
         assert config[key] == own[key]
     assert config["timestep_spacing"] == "trailing"

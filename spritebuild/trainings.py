@@ -1,0 +1,175 @@
+"""What is trained here, as actions: datasets, autoencoders, models and loras, and where each is to be had.
+
+A model or lora that is not trained here is a pin. What is declared and needed by nobody is in the graph all the same:
+it is built when it is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from spritebuild import digest
+from spritebuild.faults import Faults, Where, dotted
+from spritebuild.graph import Action, Output, Ref, Source
+from spritebuild.pins import Pin
+from spritebuild.spritefile import Dataset, Spritefile, inside
+from spritebuild.spritefile.references import PATH_HINT
+from spritebuild.stage import Stages
+from spritebuild.styles import Piece, dumped
+
+DATASET, TRAIN_VAE, TRAIN_DIFFUSION, TRAIN_LORA = "dataset", "train-vae", "train-diffusion", "train-lora"
+TABLES = ("datasets", "vaes", "models", "loras")
+
+
+class Add(Protocol):
+    """Adds an action to the graph."""
+
+    def __call__(self, target: str, piece: Piece, inputs: tuple[tuple[str, Ref], ...], suffix: str) -> Action: ...
+
+
+@dataclass
+class Trainings:
+    """The trainings of one spritefile; each is added once, before whoever needs it."""
+
+    spritefile: Spritefile
+    stages: Stages
+    pins: Mapping[str, Pin]
+    files: digest.Files
+    faults: Faults
+    add: Add
+    added: dict[str, Action | None] = field(default_factory=dict)
+
+    def artifact(self, table: str, name: str) -> Ref | None:
+        """Where the weights of a model, lora or autoencoder come from; None, with faults, where it is refused."""
+        declared = getattr(self.spritefile, table)[name]
+        if declared.dataset is None:
+            pin = f"{table}.{name}"
+            return Source(pin, self.pins[pin].digest)
+        action = self.action(table, name)
+        return None if action is None else Output(action.id, action.outputs[0][0])
+
+    def action(self, table: str, name: str) -> Action | None:
+        """The action that makes a dataset or trains something."""
+        target = f"{table}.{name}"
+        if target not in self.added:
+            make = {"datasets": self._dataset, "vaes": self._vae, "models": self._model, "loras": self._lora}[table]
+            self.added[target] = make(name)
+        return self.added[target]
+
+    def all(self) -> None:
+        """Add whatever has not been needed so far."""
+        for table in TABLES:
+            for name, declared in getattr(self.spritefile, table).items():
+                if table == "datasets" or declared.dataset is not None:
+                    self.action(table, name)
+
+    def _vae(self, name: str) -> Action | None:
+        vae = self.spritefile.vaes[name]
+        inputs = [*self._data(vae.dataset), *self._models(init=vae.init, features=vae.features)]
+        return self._training(("vaes", name), TRAIN_VAE, inputs, vae.train)
+
+    def _model(self, name: str) -> Action | None:
+        model = self.spritefile.models[name]
+        assert model.dataset is not None
+        assert model.vae is not None
+        inputs = [*self._data(model.dataset), ("vae", self.artifact("vaes", model.vae))]
+        inputs += self._models(text=model.text, init=model.init)
+        return self._training(("models", name), TRAIN_DIFFUSION, inputs, model.train)
+
+    def _lora(self, name: str) -> Action | None:
+        lora = self.spritefile.loras[name]
+        assert lora.dataset is not None
+        inputs = [*self._data(lora.dataset), *self._models(model=lora.model)]
+        licences = [self.spritefile.models[lora.model or ""].licence, self.spritefile.datasets[lora.dataset].licence]
+        about = {
+            "name": name,
+            "base": lora.model,
+            "triggers": list(lora.triggers),
+            "licences": sorted({licence for licence in licences if licence}),
+        }
+        known = self.stages[TRAIN_LORA].Params.model_fields
+        told = {key: value for key, value in about.items() if value and key in known}
+        return self._training(("loras", name), TRAIN_LORA, inputs, {**told, **(lora.train or {})})
+
+    def _data(self, dataset: str) -> Iterator[tuple[str, Ref | None]]:
+        action = self.action("datasets", dataset)
+        for output in ("images", "manifest"):
+            yield output, None if action is None else Output(action.id, output)
+
+    def _models(self, **named: str | None) -> Iterator[tuple[str, Ref | None]]:
+        return ((key, self.artifact("models", model)) for key, model in named.items() if model is not None)
+
+    def _training(
+        self, where: Where, kind: str, inputs: list[tuple[str, Ref | None]], params: Mapping[str, Any] | None
+    ) -> Action | None:
+        said = dict(params or {})
+        origins = {key: dotted((*where, "train", key)) for key in said}
+        found = tuple((name, ref) for name, ref in inputs if ref is not None)
+        if len(found) < len(inputs):
+            return None  # with a fault of what it needs
+        return self._added(where, kind, said, origins, found, (*where, "train"))
+
+    def _dataset(self, name: str) -> Action | None:
+        dataset = self.spritefile.datasets[name]
+        where = ("datasets", name)
+        params = dict(dataset.model_extra or {})
+        inputs: list[tuple[str, Ref]] = []
+        if dataset.path is not None:
+            found = dict(self._files(where, dataset))
+            if not found:
+                self.faults.blame((*where, "path"), f"no file in {dataset.path} is taken", "see include and exclude")
+            inputs += [(f"files.{path}", Source(f"{dataset.path}/{path}", at)) for path, at in found.items()]
+        else:
+            pin = f"datasets.{name}"
+            inputs.append(("source", Source(pin, self.pins[pin].digest)))
+            params |= {"include": dataset.include, "exclude": dataset.exclude}
+        if dataset.corrections is not None:
+            content = self.files.of(self.spritefile.root / dataset.corrections)
+            inputs.append(("corrections", Source(dataset.corrections, content)))
+        origins = {key: dotted((*where, key)) for key in params}
+        return self._added(where, DATASET, params, origins, tuple(inputs), where)
+
+    def _files(self, where: Where, dataset: Dataset) -> Iterator[tuple[str, str]]:
+        """The files of a dataset's folder that are taken, with their digests, by path in it."""
+        assert dataset.path is not None
+        folder = self.spritefile.root / dataset.path
+        taken: set[Path] = set()
+        for key, chosen in (("include", taken.update), ("exclude", taken.difference_update)):
+            for number, pattern in enumerate(getattr(dataset, key)):
+                try:
+                    chosen(folder.glob(pattern))
+                except (ValueError, NotImplementedError):
+                    self.faults.blame((*where, key, number), f"{pattern!r} is not a glob", key=False)
+        for path in sorted(taken):
+            relative = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                try:
+                    inside(self.spritefile.root, f"{dataset.path}/{relative}")
+                except ValueError as error:
+                    self.faults.blame((*where, "path"), f"{relative} {error}", PATH_HINT, key=False)
+                    continue
+            if path.is_file():
+                yield relative, self.files.of(path)
+
+    def _added(
+        self,
+        where: Where,
+        kind: str,
+        params: Mapping[str, Any],
+        origins: Mapping[str, str],
+        inputs: tuple[tuple[str, Ref], ...],
+        said_at: Where,
+    ) -> Action | None:
+        stage = self.stages[kind]
+        try:
+            named = dumped(stage.Params.model_validate(params))
+        except ValidationError as error:
+            for problem in error.errors():
+                self.faults.refused((*said_at, *problem["loc"]), problem, stage, params)
+            return None
+        return self.add(dotted(where), Piece(stage, named, origins), inputs, stage.kind)

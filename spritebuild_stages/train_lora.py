@@ -1,0 +1,274 @@
+"""Train a LoRA: low-rank changes of a text-to-image model, learned from a dataset (Hu et al. 2021, arXiv 2106.09685).
+
+Pictures and captions are encoded once, before the first step: a step computes the denoiser and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spritebuild.errors import UsageError
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Stage
+from spritebuild_stages._lora_files import ARCHITECTURES
+from spritebuild_stages._training import TrainParams
+
+if TYPE_CHECKING:
+    from spritebuild_stages._dataset import Dataset, Example
+    from spritebuild_stages._lora_files import Adapter
+    from spritebuild_stages._training import Training
+    from spritebuild_stages._tuning import Tuned
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "attention": ATTENTION,
+    "linear": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
+    "all": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "time_emb_proj"),
+}
+
+
+class SamplePrompt(BaseModel):
+    """A picture that is made while the training goes on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: str = Field(max_length=10_000, description="What the picture shows; the triggers are not added.")
+    seed: int = Field(0, ge=0, lt=2**63, description="The seed of the picture's noise.")
+
+
+class TrainLoraParams(TrainParams):
+    """What is learned, and how."""
+
+    rank: int = Field(16, ge=1, le=1024, description="The rank of the change of each matrix.")
+    alpha: float = Field(16.0, gt=0, le=10_000, description="The change is scaled by alpha / rank.")
+    rslora: bool = Field(False, description="Scale by alpha / sqrt(rank) instead.")
+    dora: bool = Field(False, description="Learn magnitude and direction apart (DoRA).")
+    dropout: float = Field(0.0, ge=0, lt=1, description="The share of a LoRA's inputs that is dropped in training.")
+    targets: Literal["attention", "linear", "all"] | tuple[str, ...] = Field(
+        "attention", description="The modules to change: a set of them, or the ends of their names."
+    )
+    text_encoder: bool = Field(False, description="Change the text encoders as well.")
+    min_snr_gamma: float | None = Field(
+        None, gt=0, le=1000, description="Weigh time steps by min(SNR, gamma) (Hang et al. 2023, arXiv 2303.09556)."
+    )
+    noise_offset: float = Field(
+        0.0, ge=0, le=1, description="Noise added to whole channels: learns darker and lighter."
+    )
+    caption_dropout: float = Field(0.0, ge=0, le=1, description="The share of captions that is left empty.")
+    tag_shuffle: bool = Field(
+        False, description="Put the parts of a caption between commas in another order each time."
+    )
+    keep_tags: int = Field(1, ge=0, description="How many of the first parts stay where they are when shuffled.")
+    flip: bool = Field(False, description="Mirror half of the pictures left to right.")
+    background: str = Field(
+        "#ffffff", pattern=r"^#[0-9A-Fa-f]{6}$", description="The color behind pictures for a model without alpha."
+    )
+    sample_prompts: tuple[SamplePrompt, ...] = Field((), max_length=16, description="Pictures to make meanwhile.")
+    sample_every: int | None = Field(None, ge=1, description="Steps between samples; at the end alone unless said.")
+    sample_steps: int = Field(20, ge=1, le=1000, description="Sampling steps of the samples.")
+    sample_guidance: float = Field(3.0, ge=0, le=50, description="The guidance of the samples.")
+    save_every: int | None = Field(None, ge=1, description="Steps between LoRAs that are kept to be looked at.")
+    save_dtype: Literal["fp32", "bf16", "fp16"] = Field("fp16", description="The type of the numbers in the files.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> TrainLoraParams:
+        if self.dora and self.rslora:
+            raise ValueError("say dora or rslora, not both")
+        return self
+
+
+class TrainLoraInputs(Inputs):
+    """The base model, a folder in the diffusers layout, and a dataset."""
+
+    model: Path
+    images: Path
+    manifest: Path
+
+
+class TrainLoraOutputs(Outputs):
+    """The LoRA as ComfyUI and A1111 read it and as diffusers writes it; the log; samples; what is known of it."""
+
+    lora: Path = Path("lora.safetensors")
+    peft: Path = Path("peft.safetensors")
+    log: Path = Path("log.jsonl")
+    samples: Path = Path("samples.png")
+    summary: Path = Path("summary.json")
+
+
+class TrainLora(Stage):
+    """Trains alone on its device."""
+
+    version = 1
+    device = "accelerator"
+    resumable = True
+    Params = TrainLoraParams
+    Inputs = TrainLoraInputs
+    Outputs = TrainLoraOutputs
+
+    def platform(self, context: Context) -> Mapping[str, str]:
+        """The device, the CPU, the libraries and the number of threads."""
+        from spritebuild_stages import _torch
+
+        return _torch.platform(context.threads)
+
+    def run(self, action: BoundAction, context: Context) -> Notes | None:
+        """Check everything that can be checked without the device, then train."""
+        from spritebuild_stages import _dataset
+        from spritebuild_stages._training import total_steps, write_log
+
+        params: TrainLoraParams = action.params
+        dataset = _dataset.read(action.inputs.images, action.inputs.manifest)
+        examples = tuple(example for example in dataset.examples if not example.held_out)
+        _check(action.inputs.model.resolve(), examples)
+        from spritebuild_stages._tuning import Tuned, order_of
+
+        order = order_of(examples, params)
+        steps = total_steps(params, order.batches_per_epoch)
+        context.say(f"{len(examples)} pictures, {order.batches_per_epoch} batches an epoch, {steps} steps")
+        tuned = Tuned(action.inputs.model.resolve(), examples, params, order, context)
+        training = tuned.training(steps, action.kept, action.watched, context.say)
+        sheet = _Samples(params, tuned, training, steps, action.kept)
+        after = _after(sheet, _keeping(params, tuned, training, action.watched))
+        log = training.run(tuned.losses, after)
+        adapter = tuned.adapter()
+        _write_loras(action.outputs.lora, action.outputs.peft, adapter, tuned, dataset)
+        write_log(action.outputs.log, log)
+        sheet.write(action.outputs.samples)
+        summary = {
+            "pipeline": adapter.pipeline,
+            "steps": steps,
+            "examples": len(examples),
+            "dataset": _digest(action.inputs.manifest),
+            "triggers": list(dataset.triggers),
+            "trained_parameters": sum(p.numel() for p in training.parameters.values()),
+            "params": params.model_dump(mode="json"),
+        }
+        action.outputs.summary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return {"device": tuned.model.device, "steps": steps}
+
+
+def _check(model: Path, examples: Sequence[Example]) -> None:
+    """Raise UsageError for what the model cannot be trained on; reads configurations alone."""
+    from spritebuild_stages._weights import inspect_folder
+
+    pipeline = inspect_folder(model).pipeline
+    if pipeline not in ARCHITECTURES:
+        raise UsageError(
+            f"no LoRA can be trained for a {pipeline}",
+            where=str(model),
+            facts=[("trainable", ", ".join(ARCHITECTURES))],
+        )
+    if not examples:
+        raise UsageError("the dataset holds no picture to train on", hint="held_out leaves some out")
+    silent = [example.name for example in examples if not any(example.captions)]
+    if silent:
+        raise UsageError(
+            f"{len(silent)} of {len(examples)} pictures have no caption",
+            facts=[("", name) for name in silent[:5]],
+            hint="a text-to-image model learns from pictures with captions",
+        )
+    factor, depth = _config(model / "vae"), _config(model / "unet")
+    shrink = 2 ** (len(factor["block_out_channels"]) - 1)
+    grid = 2 ** (len(depth["block_out_channels"]) - 1)
+    for example in examples:
+        height, width = example.pixels.shape[:2]
+        if width % (shrink * grid) or height % (shrink * grid):
+            sides = f"{width / shrink:g}x{height / shrink:g}"
+            step = shrink * grid
+            fits = -(-max(width, height) * max(1, 512 // max(width, height) // 2) // step) * step
+            raise UsageError(
+                f"{example.name} is {width}x{height}: its latents would be {sides}, not a multiple of {grid}",
+                facts=[("latents are smaller by", shrink), ("sides must be multiples of", step)],
+                hint=f"give the dataset a canvas, such as size = [{fits}, {fits}]: pixel art grows by whole numbers",
+            )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_loras(kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, dataset: Dataset) -> None:
+    from spritebuild_stages._lora_files import write_kohya, write_peft
+
+    sizes = sorted({example.pixels.shape[:2] for example in dataset.examples})
+    about: dict[str, Any] = {
+        "modelspec.prediction_type": "v" if tuned.prediction == "v_prediction" else "epsilon",
+        "modelspec.resolution": f"{sizes[-1][1]}x{sizes[-1][0]}",
+        "ss_resolution": f"({sizes[-1][1]}, {sizes[-1][0]})",
+        "ss_seed": str(tuned.params.seed),
+    }
+    if dataset.triggers:
+        about["modelspec.trigger_phrase"] = ", ".join(dataset.triggers)
+    write_kohya(kohya, adapter, about)
+    write_peft(peft, adapter, tuned.configs())
+
+
+def _keeping(params: TrainLoraParams, tuned: Tuned, training: Training, folder: Path | None) -> Callable[[int], None]:
+    """Writes the LoRA of every `save_every`th step where people look."""
+    from spritebuild_stages._lora_files import write_kohya
+
+    def keep(step: int) -> None:
+        if params.save_every and folder is not None and step % params.save_every == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            with training.averaged():
+                write_kohya(folder / f"step-{step:06}.safetensors", tuned.adapter(), {})
+
+    return keep
+
+
+def _after(*what: Callable[[int], None]) -> Callable[[int], None]:
+    def all_of_it(step: int) -> None:
+        for one in what:
+            one(step)
+
+    return all_of_it
+
+
+class _Samples:
+    """Pictures of the sample prompts, a row for every time that they were made."""
+
+    def __init__(
+        self, params: TrainLoraParams, tuned: Tuned, training: Training, steps: int, kept: Path | None
+    ) -> None:
+        self._params, self._tuned, self._training, self._kept = params, tuned, training, kept
+        every = params.sample_every or steps
+        self._when = sorted({*range(every, steps + 1, every), steps}) if params.sample_prompts else []
+        self._rows: dict[int, list[Any]] = {}
+
+    def __call__(self, step: int) -> None:
+        if step in self._when:
+            with self._training.averaged():
+                self._rows[step] = self._tuned.draw(self._params)
+            if self._kept is not None:
+                from spritebuild_stages import _png
+
+                (self._kept / "samples").mkdir(parents=True, exist_ok=True)
+                for number, picture in enumerate(self._rows[step]):
+                    _png.write(self._kept / "samples" / f"{step}-{number}.png", picture)
+
+    def write(self, path: Path) -> None:
+        """Write the sheet; rows that a killed process made are read back."""
+        import numpy as np
+
+        from spritebuild_stages import _png
+        from spritebuild_stages._grid import grid
+
+        rows = []
+        for step in self._when:
+            if step not in self._rows:
+                assert self._kept is not None
+                names = [f"{step}-{number}.png" for number in range(len(self._params.sample_prompts))]
+                self._rows[step] = [_png.read(self._kept / "samples" / name) for name in names]
+            rows.append(self._rows[step])
+        _png.write(path, grid(rows) if rows else np.zeros((1, 1, 4), np.uint8))
