@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spritebuild.schema import full_schema
+from spritebuild.schema import TRAINED, full_schema
 
 
 def reference() -> str:
@@ -17,6 +17,9 @@ def reference() -> str:
         definition = definitions[title]
         heading = "[project]" if table == "project" else f"[{table}.NAME]"
         parts.append(f"## `{heading}`\n\n{definition['description']}\n\n{_keys(definition, definitions)}")
+        if title in TRAINED:
+            params = definition["properties"]["train"]
+            parts.append(f"### `[{table}.NAME.train]`\n\n{params['description']}\n\n{_keys(params, definitions)}")
     parts.append(
         '## Finishing ops\n\nEntries of `finish`, applied in order. An entry `{ stage = "..." }` runs a stage of '
         "your own instead, with its own keys."
@@ -31,6 +34,8 @@ def reference() -> str:
 
 _TABLES = {
     "project": "Project",
+    "datasets": "Dataset",
+    "vaes": "Vae",
     "models": "Model",
     "loras": "Lora",
     "palettes": "Palette",

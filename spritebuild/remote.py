@@ -52,6 +52,17 @@ def source_of(declaration: Declaration) -> str:
     return f"dvc:{declaration.dvc.repo}:{declaration.dvc.path}" + (f"@{rev}" if rev else "")
 
 
+def shipped(name: str) -> Path:
+    """The folder of a built-in model."""
+    package = importlib.import_module("spritebuild_stages")
+    models = Path(package.__path__[0]) / "models"
+    path = models / name
+    if not path.is_dir():
+        known = ", ".join(sorted(p.name for p in models.iterdir() if p.is_dir()))
+        raise UsageError(f"no built-in model {name!r}", hint=f"built-in models: {known}")
+    return path
+
+
 class Remote:
     """The sources of one project, and the folder where fetched artifacts are kept."""
 
@@ -77,8 +88,8 @@ class Remote:
         source = source_of(declaration)
         transport: dict[str, Any] = {}
         if source.startswith("builtin:"):
-            shipped = pins.read(self._shipped(source).with_suffix(".dvc"))
-            pin = replace(shipped, name=name, source=source, licence=declaration.licence or shipped.licence)
+            own = pins.read(shipped(source.partition(":")[2]).with_suffix(".dvc"))
+            pin = replace(own, name=name, source=source, licence=declaration.licence or own.licence)
         elif declaration.path is not None:
             path = self.root / declaration.path
             if not path.exists():
@@ -127,20 +138,10 @@ class Remote:
         """Where a pin's bytes are, or will be."""
         kind, _, rest = pin.source.partition(":")
         if kind == "builtin":
-            return self._shipped(pin.source)
+            return shipped(rest)
         if kind == "path":
             return self.root / rest
         return self.kept / pin.digest / ("" if pin.folder else pin.files[0][0])
-
-    @staticmethod
-    def _shipped(source: str) -> Path:
-        package = importlib.import_module("spritebuild_stages")
-        models = Path(package.__path__[0]) / "models"
-        path = models / source.partition(":")[2]
-        if not path.is_dir():
-            known = ", ".join(sorted(p.name for p in models.iterdir() if p.is_dir()))
-            raise UsageError(f"no built-in model {path.name!r}", hint=f"built-in models: {known}")
-        return path
 
     def _download(self, source: DvcSource) -> tuple[Path, str]:
         """Fetch into a temporary folder beside the kept artifacts; returns where, and the revision found."""

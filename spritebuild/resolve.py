@@ -26,7 +26,7 @@ from spritebuild.spritefile import Sheet, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
-from spritebuild.trainings import Trainings
+from spritebuild.trainings import LORA_CARD, Trainings
 
 GENERATE, SHEET = "generate", "sheet"
 SHARED = (
@@ -76,7 +76,8 @@ class _Resolver:
         action = self._add(target, piece, inputs, suffix)
         table, _, name = target.partition(".")
         if table == "loras" and (path := self.spritefile.loras[name].save) is not None:
-            self._install(((action.outputs[0][0], path),), (table, name))
+            beside = path.removesuffix(".safetensors") + ".json" if suffix == LORA_CARD else path
+            self._install(((action.outputs[0][0], beside),), (table, name))
         return self.actions[-1]
 
     # Sprites
@@ -146,7 +147,10 @@ class _Resolver:
                     values[key] = getattr(self.spritefile.models[look.values["model"]], key)
                     origins[key] = f"{model}.{key}"
         if look.values.get("loras") and "loras" in stage.Inputs.model_fields:
-            values["loras"] = [lora.model_dump() for lora in look.values["loras"]]
+            values["loras"] = [
+                {"name": use.name, "weight": self._strength(use.name) if use.weight is None else use.weight}
+                for use in look.values["loras"]
+            ]
             origins["loras"] = dotted(look.where["loras"])
             for name_of_lora in dict.fromkeys(lora.name for lora in look.values["loras"]):
                 weights = self.trainings.artifact("loras", name_of_lora)
@@ -159,6 +163,9 @@ class _Resolver:
             for problem in error.errors():
                 self.faults.refused(self._place(problem["loc"], look, ("sprites", name)), problem, stage, values)
             return None
+
+    def _strength(self, lora: str) -> float:
+        return self.spritefile.loras[lora].strength
 
     def _place(self, location: tuple[str | int, ...], look: Look, otherwise: Where) -> Where:
         """Where the param at a location was declared."""
@@ -178,7 +185,7 @@ class _Resolver:
             text = self._filled(look.values["prompt"], {**words, "prompt": text}, look.where["prompt"])
         triggers = list(self.spritefile.models[look.values["model"]].triggers) if "model" in look.values else []
         for lora in look.values.get("loras", ()):
-            triggers.extend(self.spritefile.loras[lora.name].triggers)
+            triggers.extend(self.trainings.triggers(lora.name))
         missing = [word for word in dict.fromkeys(triggers) if word.lower() not in text.lower()]
         return ", ".join([*missing, text])
 

@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 from spritebuild.resolve import GENERATE, SHARED
-from spritebuild.spritefile import json_schema
+from spritebuild.spritefile import TomlSchema, json_schema
 from spritebuild.stage import Stages
 from spritebuild.styles import FINISH
+from spritebuild.trainings import DATASET, TRAIN_DIFFUSION, TRAIN_LORA, TRAIN_VAE
+
+TRAINED = {"Vae": TRAIN_VAE, "Model": TRAIN_DIFFUSION, "Lora": TRAIN_LORA}  # whose `train` is the params of a stage
 
 
 def full_schema() -> dict[str, Any]:
@@ -32,4 +35,16 @@ def full_schema() -> dict[str, Any]:
         for name in SHARED:
             default = json.dumps(generate["properties"][name]["default"])
             properties[name]["description"] += f" Unless said: {default}."
+    for table, kind in TRAINED.items():
+        definitions[table]["properties"]["train"] |= _params(stages, kind, definitions)
+    known = _params(stages, DATASET, definitions)["properties"]
+    definitions["Dataset"]["properties"] = {**known, **definitions["Dataset"]["properties"]}
+    definitions["Dataset"]["additionalProperties"] = False
     return schema
+
+
+def _params(stages: Stages, kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a stage's params; what it refers to goes into the definitions."""
+    schema = stages[kind].Params.model_json_schema(ref_template="#/$defs/{model}", schema_generator=TomlSchema)
+    definitions |= schema.pop("$defs", {})
+    return {key: schema[key] for key in ("type", "properties", "additionalProperties")}

@@ -22,7 +22,8 @@ from spritebuild.spritefile.references import PATH_HINT
 from spritebuild.stage import Stages
 from spritebuild.styles import Piece, dumped
 
-DATASET, TRAIN_VAE, TRAIN_DIFFUSION, TRAIN_LORA = "dataset", "train-vae", "train-diffusion", "train-lora"
+DATASET, TRAIN_VAE, TRAIN_DIFFUSION = "dataset", "train-vae", "train-diffusion"
+TRAIN_LORA, LORA_CARD = "train-lora", "lora-card"
 TABLES = ("datasets", "vaes", "models", "loras")
 
 
@@ -85,16 +86,41 @@ class Trainings:
         lora = self.spritefile.loras[name]
         assert lora.dataset is not None
         inputs = [*self._data(lora.dataset), *self._models(model=lora.model)]
-        licences = [self.spritefile.models[lora.model or ""].licence, self.spritefile.datasets[lora.dataset].licence]
-        about = {
+        learned = self.triggers(name)
+        for number, word in enumerate(lora.triggers):
+            if word not in learned:
+                hint = f"add it to the triggers of datasets.{lora.dataset}: it stands in no caption otherwise"
+                self.faults.blame(("loras", name, "triggers", number), f"{word!r} is never learned", hint, key=False)
+        action = self._training(("loras", name), TRAIN_LORA, inputs, lora.train)
+        if action is not None:
+            self._card(name, action)
+        return action
+
+    def triggers(self, lora: str) -> tuple[str, ...]:
+        """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
+        declared = self.spritefile.loras[lora]
+        if declared.dataset is None:
+            return declared.triggers
+        return tuple((self.spritefile.datasets[declared.dataset].model_extra or {}).get("triggers", ()))
+
+    def _card(self, name: str, training: Action) -> None:
+        """Add what people should know of a lora: an action of its own, so that words are edited without training."""
+        lora = self.spritefile.loras[name]
+        base, data = self.spritefile.models[lora.model or ""], self.spritefile.datasets[lora.dataset or ""]
+        weights = self.artifact("models", lora.model or "")
+        params = {
             "name": name,
+            "release": lora.version,
+            "description": lora.description,
             "base": lora.model,
-            "triggers": list(lora.triggers),
-            "licences": sorted({licence for licence in licences if licence}),
+            "base_digest": weights.digest if isinstance(weights, Source) else None,
+            "strength": lora.strength,
+            "licences": tuple(sorted({licence for licence in (lora.licence, base.licence, data.licence) if licence})),
         }
-        known = self.stages[TRAIN_LORA].Params.model_fields
-        told = {key: value for key, value in about.items() if value and key in known}
-        return self._training(("loras", name), TRAIN_LORA, inputs, {**told, **(lora.train or {})})
+        said = {key: value for key, value in params.items() if value not in (None, ())}
+        origins = dict.fromkeys(said, f"loras.{name}")
+        inputs = tuple((key, Output(training.id, key)) for key in ("lora", "summary", "samples"))
+        self._added(("loras", name), LORA_CARD, said, origins, inputs, ("loras", name))
 
     def _data(self, dataset: str) -> Iterator[tuple[str, Ref | None]]:
         action = self.action("datasets", dataset)

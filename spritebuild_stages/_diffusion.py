@@ -118,6 +118,7 @@ class TextToImage:
 
     def draw(self, items: Sequence[Item], settings: Settings) -> list[Drawn]:
         """Make one batch of images, noise from one CPU generator each. Raises StageError for images with NaN."""
+        self._check_guidance(settings)
         torch, pipe = self.torch, self.pipe
         pipe.scheduler = scheduler(settings.scheduler, self.own_scheduler)
         generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
@@ -139,6 +140,29 @@ class TextToImage:
             raise StageError("the model computed NaN", hint='its numbers overflow: set dtype = "fp32" or "bf16"')
         blanked = getattr(result, "nsfw_content_detected", None) or [False] * len(items)
         return [Drawn(image, bool(blank)) for image, blank in zip(pixels, blanked, strict=True)]
+
+    def _check_guidance(self, settings: Settings) -> None:
+        """Raise UsageError for guidance of a model that is known never to have learned without a prompt."""
+        config = getattr(_denoiser(self.pipe), "config", {})
+        if settings.guided and config.get("condition_dropout") == 0:
+            raise UsageError(
+                "the model was trained without condition_dropout: it cannot be guided",
+                facts=[("guidance", f"{settings.guidance:g}")],
+                hint="set guidance = 1, or train it with condition_dropout = 0.1",
+            )
+
+    def check_prompt(self, prompt: str) -> None:
+        """Raise UsageError for a label that a model of labels does not know; what others know, nobody can tell."""
+        labels = getattr(getattr(self.pipe, "tokenizer", None), "init_kwargs", {}).get("labels", {})
+        asked = [" ".join(part.split()).lower() for part in prompt.split(",")] if labels else []
+        unknown = [word for word in asked if word and not any(word in words for words in labels.values())]
+        if unknown:
+            example = ", ".join(words[0] for words in labels.values())
+            raise UsageError(
+                f"the model knows no label {unknown[0]!r}",
+                facts=[(name, ", ".join(words)) for name, words in labels.items()],
+                hint=f'its prompts are labels with commas between them, such as "{example}"',
+            )
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raise UsageError, with the nearest sizes that work, unless the model's grid has that size."""
@@ -271,9 +295,13 @@ def _load(model: ModelFolder, dtype: Any, device: str) -> Any:
 
 
 def _check_dtype(pipe: Any, dtype: Any) -> None:
-    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = _denoiser(pipe)
     if denoiser is not None and denoiser.dtype != dtype:
         raise MachineError(f"this diffusers loads the model as {denoiser.dtype}, not as {dtype}")
+
+
+def _denoiser(pipe: Any) -> Any:
+    return getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
 
 
 def _arguments(function: Any) -> Mapping[str, inspect.Parameter]:

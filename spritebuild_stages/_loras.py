@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def apply(pipe: Any, loras: Sequence[Lora]) -> None:
 def _load(pipe: Any, name: str, lora: Lora) -> None:
     options = {"use_safetensors": True, "local_files_only": True}
     try:
-        if any("dora_scale" in key for key in read_header(lora.path)) and type(pipe).__name__ in ARCHITECTURES:
+        if type(pipe).__name__ in ARCHITECTURES and _is_kohya_dora(read_header(lora.path)):
             weights = read_kohya(lora.path, pipe)
             declared = set(weights)
             pipe.load_lora_weights(weights, adapter_name=name)
@@ -67,6 +67,10 @@ def _load(pipe: Any, name: str, lora: Lora) -> None:
             facts=[("no place for", key) for key in unmatched[:5]],
             hint="a LoRA fits only the architecture that it was trained on",
         )
+
+
+def _is_kohya_dora(names: Collection[str]) -> bool:
+    return all(name.startswith("lora_") for name in names) and any(name.endswith(".dora_scale") for name in names)
 
 
 def _declared(pipe: Any, path: Path, options: dict[str, Any]) -> set[str]:

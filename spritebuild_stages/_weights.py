@@ -61,7 +61,7 @@ def inspect_folder(path: Path) -> ModelFolder:
 
 def inspect_weights(path: Path) -> str:
     """Check one weight file, such as a LoRA; the fingerprint of its tensors' names, types and shapes."""
-    if path.suffix != ".safetensors":
+    if path.suffix not in ("", ".safetensors"):  # what was trained here is named by its digest alone
         raise PolicyError(
             "only safetensors are loaded", where=str(path), hint="convert it: a pickle can run any code when it is read"
         )

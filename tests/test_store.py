@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spritebuild import digest
-from spritebuild.errors import MachineError
+from spritebuild.errors import MachineError, StageError
 from spritebuild.files import machine_errors, write_atomic
 from spritebuild.store import Damaged, Description, Store, Trace
 
@@ -123,6 +123,59 @@ def test_damaged_blob_is_set_aside_and_counts_as_missing(store: Store) -> None:
     assert aside.read_bytes() == b"poison"
     store.put(b"potion")
     assert store.checked(name)
+
+
+def folder(store: Store, *files: tuple[str, bytes]) -> str:
+    path = Path(scratched(store, b"", "made"))
+    path.unlink()
+    for name, data in files:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return f"{path}/"
+
+
+FILES = (("model.json", b"{}"), ("unet/weights", bytes(2 << 20)), ("unet/config.json", b"{}"))
+
+
+def test_folder_is_named_by_what_is_in_it(store: Store) -> None:
+    name = store.take(folder(store, *FILES))
+    assert name.endswith("/")
+    assert store.take(folder(store, *reversed(FILES))) == name
+    assert store.take(folder(store, *FILES[1:])) != name
+    store.close()
+    assert store.has(name)
+    found = Path(store.checked(name))
+    assert {
+        path.relative_to(found).as_posix(): path.read_bytes() for path in found.rglob("*") if path.is_file()
+    } == dict(FILES)
+
+
+@pytest.mark.parametrize("member", [path for path, _ in FILES])
+def test_damaged_file_of_a_folder_is_set_aside_and_the_folder_counts_as_missing(store: Store, member: str) -> None:
+    name = store.take(folder(store, *FILES))
+    store.close()
+    damaged = Path(store.checked(name)) / member
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"poison")
+    with pytest.raises(Damaged):
+        Store(store.root).checked(name)
+    assert not Store(store.root).has(name)
+
+
+def test_folder_that_is_put_together_wrongly_is_put_together_again(store: Store) -> None:
+    name = store.take(folder(store, *FILES))
+    store.close()
+    (Path(store.checked(name)) / "model.json").unlink()
+    with pytest.raises(Damaged):
+        store.checked(name)
+    assert (Path(store.checked(name)) / "model.json").read_bytes() == b"{}"
+
+
+def test_link_in_a_folder_is_refused(store: Store) -> None:
+    path = folder(store, *FILES)
+    (Path(path) / "elsewhere").symlink_to("/etc/passwd")
+    with pytest.raises(StageError, match="wrote a link into a folder, elsewhere"):
+        store.take(path)
 
 
 def test_scratch_of_a_killed_build_is_emptied(store: Store) -> None:

@@ -17,6 +17,8 @@ from spritebuild.errors import Interrupted, SpritebuildError
 COMMANDS = {
     "init": ("start", "Write a small working spritefile."),
     "build": ("build", "Build what is stale, and install it."),
+    "train-lora": ("train", "Train one LoRA, of the spritefile or of a folder of pictures."),
+    "loras": ("train", "List and show LoRAs."),
     "plan": ("inspect", "Say what a build would do, and why."),
     "why": ("inspect", "Say how a target is made, and why it would be made again."),
     "graph": ("inspect", "Print the graph of actions."),
@@ -39,7 +41,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"spritebuild.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -25,6 +25,7 @@ from spritebuild.spritefile.declarations import (
     Sprite,
     Style,
     Tables,
+    TomlSchema,
     Vae,
     json_schema,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Sprite",
     "Spritefile",
     "Style",
+    "TomlSchema",
     "Vae",
     "inside",
     "json_schema",

@@ -261,7 +261,12 @@ class Lora(_Source):
         validation_alias=AliasChoices("licence", "license"),
         description="The licence of the weights, as an SPDX identifier or in words.",
     )
-    triggers: Texts = Field((), description="Words that wake what the lora was trained for.")
+    triggers: Texts = Field(
+        (), description="Words that wake what the lora was trained for; its dataset's, if it is trained here."
+    )
+    strength: Number = Field(1.0, description="The weight of a use that says none.")
+    version: str | None = Field(None, description="Which of several trainings this is, in your words.")
+    description: str | None = Field(None, description="What the lora is for.")
 
     @model_validator(mode="after")
     def _trained(self) -> Lora:
@@ -278,9 +283,7 @@ class Dataset(_Source):
 
     path: RelativePath | None = Field(None, description="A folder of pictures and captions in the project.")
     dvc: Dvc | None = Field(None, description="A folder of pictures and captions that DVC fetches.")
-    include: Texts = Field(
-        ("**/*.png", "**/*.txt"), description="Globs of the files in that folder to take."
-    )
+    include: Texts = Field(("**/*.png", "**/*.txt"), description="Globs of the files in that folder to take.")
     exclude: Texts = Field((), description="Globs of those among them to leave out.")
     corrections: RelativePath | None = Field(None, description="A TOML or JSON file of captions by path, which win.")
     licence: str | None = Field(
@@ -307,7 +310,7 @@ class LoraUse(Table):
     """A lora at a weight."""
 
     name: str = Field(description="The name of a declared lora.")
-    weight: Number = Field(1.0, description="How strongly the lora acts; 1.0 is as it was trained.")
+    weight: Number | None = Field(None, description="How strongly the lora acts; the lora's strength if unsaid.")
 
 
 LoraUses = Annotated[
@@ -424,7 +427,7 @@ DECLARED: dict[str, type[Table]] = {
 }
 
 
-class _TomlSchema(GenerateJsonSchema):
+class TomlSchema(GenerateJsonSchema):
     """A schema for TOML: it has no null, and a name that is not a name is wrong."""
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
@@ -442,5 +445,5 @@ class _TomlSchema(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of spritefile.toml, for editors."""
-    schema = Document.model_json_schema(schema_generator=_TomlSchema)
-    return {"$schema": _TomlSchema.schema_dialect, **schema}
+    schema = Document.model_json_schema(schema_generator=TomlSchema)
+    return {"$schema": TomlSchema.schema_dialect, **schema}

@@ -31,18 +31,20 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  init    Write a small working spritefile.
-  build   Build what is stale, and install it.
-  plan    Say what a build would do, and why.
-  why     Say how a target is made, and why it would be made again.
-  graph   Print the graph of actions.
-  lock    Pin models and LoRAs.
-  fetch   Bring pinned models and LoRAs here, and verify them.
-  gc      Remove from the store what nothing needs.
-  clean   Remove the installed assets.
-  doctor  Examine the device, the versions, the store and the determinism of
-          models.
-  schema  Print the JSON schema of the spritefile, for editors.
+  init        Write a small working spritefile.
+  build       Build what is stale, and install it.
+  train-lora  Train one LoRA, of the spritefile or of a folder of pictures.
+  loras       List and show LoRAs.
+  plan        Say what a build would do, and why.
+  why         Say how a target is made, and why it would be made again.
+  graph       Print the graph of actions.
+  lock        Pin models and LoRAs.
+  fetch       Bring pinned models and LoRAs here, and verify them.
+  gc          Remove from the store what nothing needs.
+  clean       Remove the installed assets.
+  doctor      Examine the device, the versions, the store and the determinism
+              of models.
+  schema      Print the JSON schema of the spritefile, for editors.
 """
 
 

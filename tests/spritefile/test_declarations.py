@@ -50,7 +50,10 @@ WRONG = [
     ("speed = 1", 'unknown key "speed" <- speed'),
     ("[speed]", 'unknown table "speed" <- speed'),
     ("[models.a]", "say one of builtin, path, dvc, dataset <- a"),
-    ('models.a = {builtin = "x", path = "y"}', "say one of builtin, path, dvc, dataset, not builtin and path <- {built"),
+    (
+        'models.a = {builtin = "x", path = "y"}',
+        "say one of builtin, path, dvc, dataset, not builtin and path <- {built",
+    ),
     ('models.a = {builtin = "x", dtype = "fp8"}', 'dtype must be "fp32", "bf16" or "fp16", not "fp8" <- "fp8"'),
     ('models.a = {builtin = "x", batch = 3}', "batch must be 1, 2, 4 or 8, not 3 <- 3"),
     ('models.a = {builtin = "x", batch = true}', "batch must be one of 1, 2, 4, 8 <- true"),

@@ -1,0 +1,306 @@
+"""Training a LoRA: the same bytes after a kill, every setting at work, and files that mean the same to every reader."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("peft")
+
+import tiny_models
+import torch
+from safetensors.torch import load_file
+from training_runs import blocks, dataset, everything, example, killed
+
+from spritebuild.errors import SpritebuildError, UsageError
+from spritebuild.stage import BoundAction, Context
+from spritebuild_stages import _training
+from spritebuild_stages._diffusion import Item, Settings, TextToImage
+from spritebuild_stages._lora_files import read_metadata
+from spritebuild_stages._loras import Lora
+from spritebuild_stages.train_lora import TrainLora, TrainLoraInputs, TrainLoraOutputs, TrainLoraParams
+
+pytestmark = pytest.mark.diffusion
+
+MINI = tiny_models.MODEL
+BASE = {"steps": 3, "batch": 2, "rank": 2, "alpha": 2.0, "learning_rate": 1e-2, "targets": "all", "save_dtype": "fp32"}
+SETTINGS = Settings("ddim", 2, 2.0, (16, 16))
+
+
+@pytest.fixture(autouse=True)
+def _cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPRITEBUILD_DEVICE", "cpu")
+
+
+@pytest.fixture(scope="module")
+def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.sdxl(tmp_path_factory.mktemp("sdxl"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    return blocks(tmp_path_factory.mktemp("blocks"))
+
+
+def train(model: Path, data: Mapping[str, Path], folder: Path, kept: Path | None = None, **said: Any) -> Path:
+    """Train; returns the folder of the outputs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {name: folder / str(info.default) for name, info in TrainLoraOutputs.model_fields.items()}
+    action = BoundAction(
+        TrainLoraParams(**{**BASE, **said}),
+        TrainLoraInputs(model=model, **data),
+        TrainLoraOutputs(**outputs),
+        kept,
+    )
+    TrainLora().run(action, Context(folder.parent / "memory"))
+    return folder
+
+
+def drawn(model: TextToImage, *loras: Path) -> np.ndarray[Any, Any]:
+    model.use_loras([Lora(f"lora{number}", path, 1.0) for number, path in enumerate(loras)])
+    (picture,) = model.draw([Item("a red block", "", 5)], SETTINGS)
+    model.use_loras([])
+    return picture.pixels
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_killed_at_five_steps_and_resumed_gives_the_same_bytes(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr(_training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(_training, "SAVE_SHARE", 0)
+    said = {
+        "steps": 11,
+        "accumulation": 2,
+        "ema": 0.9,
+        "dropout": 0.2,
+        "caption_dropout": 0.3,
+        "flip": True,
+        "noise_offset": 0.1,
+        "tag_shuffle": True,
+        "precision": precision,
+        "warmup": 2,
+        "schedule": "cosine",
+        "sample_prompts": ({"prompt": "a red block"},),
+        "sample_every": 4,
+        "sample_steps": 2,
+        "log_every": 2,
+    }
+    whole = everything(train(sdxl, data, tmp_path / "whole", **said))
+    resumed = partial(train, sdxl, data, tmp_path / "resumed", tmp_path / "kept", **said)
+    for step, when in ((0, "before"), (2, "after"), (4, "saving"), (7, "after"), (10, "before")):
+        killed(resumed, step=step, when=when)
+    assert everything(resumed()) == whole
+
+
+def test_two_trainings_give_the_same_bytes_and_another_seed_others(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path
+) -> None:
+    first, second = (everything(train(sdxl, data, tmp_path / name)) for name in ("first", "second"))
+    assert first == second
+    assert everything(train(sdxl, data, tmp_path / "third", seed=1))["lora.safetensors"] != first["lora.safetensors"]
+
+
+# Every setting is at work
+
+CHANGES: Mapping[str, Any] = {
+    "rank": 3,
+    "alpha": 4.0,
+    "rslora": True,
+    "dora": True,
+    "dropout": 0.5,
+    "targets": "attention",
+    "text_encoder": True,
+    "learning_rate": 1e-3,
+    "schedule": "linear",
+    "warmup": 2,
+    "steps": 4,
+    "batch": 3,
+    "accumulation": 2,
+    "weight_decay": 0.9,
+    "max_grad_norm": 1e-9,
+    "min_snr_gamma": 1.0,
+    "noise_offset": 0.5,
+    "caption_dropout": 0.9,
+    "flip": True,
+    "precision": "bf16",
+    "ema": 0.9,
+    "seed": 3,
+    "betas": (0.1, 0.2),
+    "background": "#000000",
+}
+
+
+@pytest.fixture(scope="module")
+def plain(sdxl: Path, data: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPRITEBUILD_DEVICE", "cpu")
+        return (train(sdxl, data, tmp_path_factory.mktemp("plain") / "out") / "lora.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_changes_the_lora(
+    sdxl: Path, data: Mapping[str, Path], plain: bytes, tmp_path: Path, name: str
+) -> None:
+    changed = train(sdxl, data, tmp_path / "out", **{name: CHANGES[name]}) / "lora.safetensors"
+    assert changed.read_bytes() != plain
+
+
+def test_gradient_checkpointing_changes_nothing(
+    sdxl: Path, data: Mapping[str, Path], plain: bytes, tmp_path: Path
+) -> None:
+    folder = train(sdxl, data, tmp_path / "out", gradient_checkpointing=True)
+    assert (folder / "lora.safetensors").read_bytes() == plain
+
+
+def test_shuffled_tags_stay_behind_those_that_are_kept(sdxl: Path, tmp_path: Path) -> None:
+    from spritebuild_stages._tuning import Tuned, order_of
+
+    tagged = example(0, captions=("glow, one, two, three, four",))
+    params = TrainLoraParams(**{**BASE, "tag_shuffle": True, "keep_tags": 1})
+    tuned = Tuned(sdxl, [tagged], params, order_of([tagged], params), Context(tmp_path))
+    said = [tuned._caption(0, (0, number, 0)) for number in range(12)]
+    assert len(set(said)) > 6
+    assert all(caption.startswith("glow, ") for caption in said)
+    assert {frozenset(caption.split(", ")) for caption in said} == {frozenset(["glow", "one", "two", "three", "four"])}
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_min_snr_is_that_of_the_prediction(sdxl: Path, tmp_path: Path, prediction: str) -> None:
+    from spritebuild_stages._tuning import Tuned, order_of
+
+    one = example(0)
+    params = TrainLoraParams(**{**BASE, "min_snr_gamma": 5.0})
+    tuned = Tuned(sdxl, [one], params, order_of([one], params), Context(tmp_path))
+    tuned.prediction = prediction
+    times = torch.tensor([0, 300, 999])
+    alphas = [tuned.schedule.alphas_cumprod[time].item() for time in times]
+    snr = [alpha / (1 - alpha) for alpha in alphas]
+    parts = [value + 1 if prediction == "v_prediction" else value for value in snr]
+    wanted = [min(value, 5.0) / part for value, part in zip(snr, parts, strict=True)]
+    assert tuned._weights(times).tolist() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_pictures_are_encoded_in_full_precision_whatever_the_training_is_in(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path
+) -> None:
+    from spritebuild_stages._tuning import Tuned, order_of
+
+    one = example(0)
+    latents = {}
+    for precision in ("fp32", "bf16"):
+        params = TrainLoraParams(**{**BASE, "precision": precision})
+        tuned = Tuned(sdxl, [one], params, order_of([one], params), Context(tmp_path))
+        latents[precision] = tuned._latents[0][0]
+    assert latents["bf16"].dtype == torch.float32
+    assert torch.allclose(latents["fp32"], latents["bf16"], atol=2e-2)
+
+
+# What comes out
+
+
+@pytest.mark.parametrize(
+    "said", [{"alpha": 7.0}, {"rslora": True}, {"dora": True, "alpha": 4.0}, {"text_encoder": True, "dropout": 0.5}]
+)
+@pytest.mark.parametrize("base", ["mini", "sdxl"])
+def test_both_forms_load_back_to_the_same_picture(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path, base: str, said: dict[str, Any]
+) -> None:
+    folder = {"mini": MINI, "sdxl": sdxl}[base]
+    pictures = data if base == "sdxl" else dataset(tmp_path / "data", *(example(index, 16) for index in range(4)))
+    out = train(folder, pictures, tmp_path / "out", **{**said, "learning_rate": 0.05})
+    model = TextToImage(folder, "fp32", 1)
+    plain, kohya, peft = drawn(model), drawn(model, out / "lora.safetensors"), drawn(model, out / "peft.safetensors")
+    assert np.abs(kohya - plain).max() > 1e-3
+    assert np.abs(kohya - peft).max() < 1e-5
+    assert np.array_equal(drawn(model), plain)
+
+
+@pytest.mark.parametrize(("rslora", "scale"), [(False, 6 / 4), (True, 6 / math.sqrt(4))])
+def test_what_is_added_is_alpha_over_rank_times_the_product(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path, rslora: bool, scale: float
+) -> None:
+    out = train(sdxl, data, tmp_path / "out", rank=4, alpha=6.0, rslora=rslora, targets=("to_q",))
+    weights = load_file(out / "lora.safetensors")
+    name = next(key for key in weights if key.endswith("to_q.lora_down.weight")).removesuffix(".lora_down.weight")
+    down, up = weights[f"{name}.lora_down.weight"], weights[f"{name}.lora_up.weight"]
+    assert weights[f"{name}.alpha"].item() / down.shape[0] == pytest.approx(scale)
+    model = TextToImage(sdxl, "fp32", 1)
+    module = {key.replace(".", "_"): value for key, value in model.pipe.unet.named_modules()}[
+        name.removeprefix("lora_unet_")
+    ]
+    matrix = module.weight.detach().clone()
+    model.use_loras([Lora("x", out / "lora.safetensors", 0.5)])
+    changed = {key.replace(".", "_"): value for key, value in model.pipe.unet.named_modules()}[
+        name.removeprefix("lora_unet_")
+    ]
+    given = torch.randn(3, matrix.shape[1])
+    expected = given @ (matrix + 0.5 * scale * up @ down).T
+    assert torch.allclose(changed(given), expected, atol=1e-5)
+
+
+def test_the_metadata_names_base_and_strength_and_no_clock(sdxl: Path, tmp_path: Path) -> None:
+    pictures = dataset(tmp_path / "data", *(example(index) for index in range(4)))
+    out = train(sdxl, pictures, tmp_path / "out", rank=4, alpha=6.0)
+    said = read_metadata(out / "lora.safetensors")
+    assert list(said) == sorted(said)
+    assert said["ss_network_dim"] == "4"
+    assert said["ss_network_alpha"] == "6"
+    assert said["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert not any("date" in key or "time" in key or "started" in key for key in said)
+    packed = json.loads(read_metadata(out / "peft.safetensors")["lora_adapter_metadata"])
+    assert packed["unet.lora_alpha"] == 6.0
+    assert packed["unet.r"] == 4
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["steps"], summary["examples"]) == (3, 4)
+
+
+def test_the_log_has_the_names_of_the_field(sdxl: Path, data: Mapping[str, Path], tmp_path: Path) -> None:
+    lines = (train(sdxl, data, tmp_path / "out", log_every=1) / "log.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["step"] for record in records] == [1, 2, 3]
+    assert all({"train/loss", "train/lr", "train/grad_norm"} <= record.keys() for record in records)
+
+
+# What is refused, before the device is asked for anything
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ((example(0, 24), example(1, 24)), "is 24x24: its latents would be 12x12, not a multiple of 8"),
+        ((example(0, captions=()),), "has no caption"),
+        ((example(0, held_out=True),), "no picture to train on"),
+    ],
+)
+def test_a_dataset_that_the_model_cannot_learn_is_refused(
+    sdxl: Path, tmp_path: Path, examples: tuple[Any, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = sdxl / "unet" / "config.json"
+    large = tmp_path / "model"
+    import shutil
+
+    shutil.copytree(sdxl, large)
+    wide = {**json.loads(config.read_text()), "block_out_channels": [32, 64, 64, 64]}
+    (large / "unet" / "config.json").write_text(json.dumps(wide))
+    monkeypatch.setitem(sys.modules, "spritebuild_stages._tuning", None)  # importing it would fail
+    with pytest.raises(SpritebuildError, match=message):
+        train(large, dataset(tmp_path / "data", *examples), tmp_path / "out")
+
+
+def test_targets_that_are_nowhere_are_refused(sdxl: Path, data: Mapping[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no module of the model is a target: nowhere"):
+        train(sdxl, data, tmp_path / "out", targets=("nowhere",))
