@@ -4,8 +4,7 @@ A diffusers model like any other: `save_pretrained` and `from_pretrained` write 
 Importing this imports torch.
 
 Sources: DiT and AdaLN-Zero, Peebles and Xie 2022 (arXiv 2212.09748); cross-attention as in PixArt, Chen et al. 2023
-(arXiv 2310.00426); rotary positions, Su et al. 2021 (arXiv 2104.09864), half of a head for each axis; grouped-query
-attention, Ainslie et al. 2023 (arXiv 2305.13245); SwiGLU, Shazeer 2020 (arXiv 2002.05202).
+(arXiv 2310.00426). Those of its layers are in _inl_layers.py.
 """
 
 # mypy: disable-error-code="misc,untyped-decorator"
@@ -25,9 +24,19 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 from torch.nn import functional
 
-ROTARY_BASE = 10_000.0
+from spritebuild_stages._inl_layers import (
+    Attention,
+    Gelu,
+    Integrator,
+    Rotary,
+    SwiGlu,
+    modulated,
+    norm,
+    positions,
+    zero,
+)
+
 TIME_CHANNELS = 256
-Rotary = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -101,9 +110,9 @@ class InlTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
             )
             for _ in range(num_layers)
         )
-        self.norm = _norm(hidden_size)
-        self.modulation = _zero(nn.Linear(hidden_size, 2 * hidden_size))
-        self.out = _zero(nn.Linear(hidden_size, patch_size**2 * in_channels))
+        self.norm = norm(hidden_size)
+        self.modulation = zero(nn.Linear(hidden_size, 2 * hidden_size))
+        self.out = zero(nn.Linear(hidden_size, patch_size**2 * in_channels))
         self.gradient_checkpointing = False
 
     def forward(
@@ -128,7 +137,7 @@ class InlTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
                 x, gate = block(x, encoder_hidden_states, condition, rotary)
             gates.append(gate)
         shift, scale = self.modulation(condition)[:, None].chunk(2, -1)
-        x = self.out(_modulated(self.norm(x), shift, scale))
+        x = self.out(modulated(self.norm(x), shift, scale))
         x = x.view(batch, rows, columns, patch, patch, channels).permute(0, 5, 1, 3, 2, 4)
         sample = x.reshape(batch, channels, height, width)
         if not return_dict:
@@ -144,118 +153,23 @@ class InlBlock(nn.Module):
         self, width: int, heads: int, kv_heads: int, text_width: int, mlp: str, mlp_width: int, iterations: int
     ) -> None:
         super().__init__()
-        self.modulation = _zero(nn.Linear(width, 6 * width))
-        self.norm1, self.norm2, self.norm3 = _norm(width), _norm(width), _norm(width)
+        self.modulation = zero(nn.Linear(width, 6 * width))
+        self.norm1, self.norm2, self.norm3 = norm(width), norm(width), norm(width)
         self.attn1 = Attention(width, width, heads, kv_heads)
         self.attn2 = Attention(width, text_width, heads, kv_heads)
-        _zero(self.attn2.to_out[0])  # no modulation gates it, see PixArt
+        zero(self.attn2.to_out[0])  # no modulation gates it, see PixArt
         self.mlp = SwiGlu(width, mlp_width) if mlp == "swiglu" else Gelu(width, mlp_width)
         self.integrator = Integrator(width, iterations) if iterations else None
 
     def forward(self, x: Tensor, text: Tensor, condition: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, width), and the integrator's mean gate."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
-        normed = _modulated(self.norm1(x), shift1, scale1)
+        normed = modulated(self.norm1(x), shift1, scale1)
         x = x + gate1 * self.attn1(normed, normed, rotary)
         x = x + self.attn2(self.norm2(x), text)
-        hidden = self.mlp(_modulated(self.norm3(x), shift2, scale2))
+        hidden = self.mlp(modulated(self.norm3(x), shift2, scale2))
         hidden, gate = self.integrator(hidden) if self.integrator else (hidden, hidden.new_zeros(()))
         return x + gate2 * hidden, gate
-
-
-class Integrator(nn.Module):
-    """h <- h + gate(h) * refine(h), a fixed number of times with the same weights; the gate is one number a token."""
-
-    def __init__(self, width: int, iterations: int) -> None:
-        super().__init__()
-        self.iterations = iterations
-        self.gate = nn.Sequential(nn.Linear(width, width // 4), nn.GELU(), nn.Linear(width // 4, 1), nn.Sigmoid())
-        self.refine = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The integrated tokens, and the mean gate over tokens and iterations (fp32, no gradient)."""
-        gates = []
-        for _ in range(self.iterations):
-            gate = self.gate(hidden)
-            hidden = hidden + gate * self.refine(hidden)
-            gates.append(gate.detach().float().mean())
-        return hidden, torch.stack(gates).mean()
-
-
-class Attention(nn.Module):
-    """Attention in which several heads of the queries share a head of the keys and values."""
-
-    def __init__(self, width: int, context_width: int, heads: int, kv_heads: int) -> None:
-        super().__init__()
-        self.heads, self.kv_heads, head = heads, kv_heads, width // heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context_width, kv_heads * head, bias=False)
-        self.to_v = nn.Linear(context_width, kv_heads * head, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])  # a list as in diffusers, so that adapters find it
-
-    def forward(self, x: Tensor, context: Tensor, rotary: Rotary | None = None) -> Tensor:
-        """Tokens (B, N, width) that look at a context (B, M, context width)."""
-        query, key, value = (
-            layer(given).unflatten(-1, (count, -1)).transpose(1, 2)
-            for layer, given, count in (
-                (self.to_q, x, self.heads),
-                (self.to_k, context, self.kv_heads),
-                (self.to_v, context, self.kv_heads),
-            )
-        )
-        if rotary is not None:
-            query, key = rotated(query, rotary), rotated(key, rotary)
-        shared = self.heads // self.kv_heads
-        key, value = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
-        mixed: Tensor = self.to_out[0](_attended(query, key, value).transpose(1, 2).flatten(2))
-        return mixed
-
-
-class SwiGlu(nn.Module):
-    """silu(gate) * up, projected back: three matrices of two thirds of the hidden width, as many weights as two."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        inner = -(-hidden * 2 // 3 // 8) * 8
-        self.gate_up = nn.Linear(width, 2 * inner)
-        self.down = nn.Linear(inner, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (..., width)."""
-        gate, up = self.gate_up(x).chunk(2, -1)
-        mixed: Tensor = self.down(functional.silu(gate) * up)
-        return mixed
-
-
-class Gelu(nn.Sequential):
-    """Two matrices with a GELU between them."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, width))
-
-
-# Positions
-
-
-def positions(rows: int, columns: int, head: int, device: Any = None) -> Rotary:
-    """Cosines and sines (N, head / 2), fp32, of a grid's tokens in row order: half tells the row, half the column."""
-    frequencies = ROTARY_BASE ** -(torch.arange(head // 4, dtype=torch.float32, device=device) / (head // 4))
-    y, x = (torch.arange(count, dtype=torch.float32, device=device) for count in (rows, columns))
-    angles = torch.cat(
-        [
-            (y[:, None, None] * frequencies).expand(rows, columns, -1),
-            (x[None, :, None] * frequencies).expand(rows, columns, -1),
-        ],
-        -1,
-    ).flatten(0, 1)
-    return angles.cos(), angles.sin()
-
-
-def rotated(heads: Tensor, rotary: Rotary) -> Tensor:
-    """Heads (B, heads, N, head) with each pair (i, i + head / 2) turned by its token's angle."""
-    cosines, sines = (part.to(heads.dtype) for part in rotary)
-    first, second = heads.chunk(2, -1)
-    return torch.cat([first * cosines - second * sines, first * sines + second * cosines], -1)
 
 
 # Counting
@@ -287,24 +201,3 @@ def check_heads(width: int, heads: int, kv_heads: int) -> None:
         raise ValueError(f"a width of {width} cannot be divided among {heads} heads")
     if width // heads % 4:
         raise ValueError(f"heads of {width // heads} channels have no pairs for both axes: 4 must divide them")
-
-
-def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    if query.device.type == "cpu":  # where the fused kernel is slow backwards
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        return scores.softmax(-1).to(value.dtype) @ value
-    return functional.scaled_dot_product_attention(query, key, value)
-
-
-def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    return x * (1 + scale) + shift
-
-
-def _norm(width: int) -> nn.LayerNorm:
-    return nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
-
-
-def _zero(layer: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -53,8 +53,8 @@ class InlPipeline(DiffusionPipeline):
     ) -> InlPipeline:
         """Load a folder that `save_pretrained` wrote."""
         index = json.loads(Path(folder, "model_index.json").read_bytes())
-        options = {"local_files_only": local_files_only}
-        weights = {**options, "use_safetensors": use_safetensors, "variant": variant}
+        options: dict[str, Any] = {"local_files_only": local_files_only}
+        weights = {"use_safetensors": use_safetensors, "variant": variant}
 
         def component(name: str, **given: Any) -> Any:
             library, class_name = index[name]
@@ -67,7 +67,7 @@ class InlPipeline(DiffusionPipeline):
             text_encoder=component("text_encoder", **weights, dtype=torch_dtype),
             tokenizer=component("tokenizer"),
             transformer=InlTransformer2DModel.from_pretrained(
-                folder, subfolder="transformer", **weights, torch_dtype=torch_dtype
+                folder, subfolder="transformer", **options, **weights, torch_dtype=torch_dtype
             ),
             scheduler=component("scheduler"),
         )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spritebuild_stages import _tensors
+
 if TYPE_CHECKING:
     import torch
 
@@ -77,7 +79,7 @@ def write_kohya(path: Path, adapter: Adapter, about: Mapping[str, Any]) -> None:
         "ss_mixed_precision": str(dtype).removeprefix("torch."),
         **{key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in about.items()},
     }
-    _write(path, tensors, metadata)
+    _tensors.write(path, tensors, metadata)
 
 
 def write_peft(path: Path, adapter: Adapter, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -85,7 +87,7 @@ def write_peft(path: Path, adapter: Adapter, configs: Mapping[str, Mapping[str, 
     tensors = {f"{part}.{name}": tensor for part, weights in adapter.parts.items() for name, tensor in weights.items()}
     packed = {f"{part}.{key}": value for part, config in configs.items() for key, value in config.items()}
     metadata = {"format": "pt", "lora_adapter_metadata": json.dumps(packed, indent=2, sort_keys=True)}
-    _write(path, tensors, metadata)
+    _tensors.write(path, tensors, metadata)
 
 
 def read_kohya(path: Path, pipe: Any) -> dict[str, torch.Tensor]:
@@ -134,19 +136,3 @@ def _row(magnitude: torch.Tensor) -> torch.Tensor:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
-
-
-def _write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write safetensors with sorted metadata: the library writes metadata in an order that changes from run to run."""
-    from safetensors.torch import save
-
-    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header = {"__metadata__": dict(sorted(metadata.items())), **header}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        file.write(memoryview(data)[8 + length :])

@@ -30,18 +30,18 @@ def config(folder: Path, kind: str) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise UsageError("not a model's folder: it has no config.json", where=str(folder))
-    declared = _weights._config(path)
+    declared = _weights.config(path)
     found = declared.get("_class_name") or next(iter(declared.get("architectures") or ()), None)
     if kind and found != kind:
         raise UsageError(f"the model is {found or 'of no known class'}, not {kind}", where=str(folder))
     weights = False
     for file in _weights.files(folder):
-        _weights._refuse_code(file, in_component=True)
+        _weights.refuse_code(file, in_component=True)
         if file.suffix == ".safetensors":
             weights = True
             _weights.read_header(file)
         elif file.suffix == ".json" and ("config" in file.name or ".index." in file.name):
-            _weights._refuse_configured_code(file, _weights._config(file))
+            _weights.refuse_configured_code(file, _weights.config(file))
     if not weights:
         raise PolicyError("it has no weights in safetensors", where=str(folder))
     return {name: value for name, value in declared.items() if not name.startswith("_")}
@@ -82,4 +82,4 @@ def read_json(path: Path) -> dict[str, Any]:
     """A configuration of a folder, such as its index. Raises UsageError if there is none, PolicyError for no object."""
     if not path.is_file():
         raise UsageError("no such file in the model's folder", where=str(path))
-    return _weights._config(path)
+    return _weights.config(path)

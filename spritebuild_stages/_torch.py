@@ -114,6 +114,7 @@ def _deterministic_torch() -> Any:
     except ImportError as error:
         raise missing(error) from error
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # every buffer twice, for nothing
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     for backend in (torch.backends.cudnn.conv, torch.backends.cuda.matmul):

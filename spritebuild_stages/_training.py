@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spritebuild.errors import MachineError, StageError, UsageError
 from spritebuild.stage import Params
@@ -33,6 +33,15 @@ SAVE_SHARE = 20  # at least this many times as long between two checkpoints as o
 SAY_SECONDS = 5.0
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+
+
+class SamplePrompt(BaseModel):
+    """A picture that is made while the training goes on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: str = Field(max_length=10_000, description="What the picture shows.")
+    seed: int = Field(0, ge=0, lt=2**63, description="The seed of the picture's noise.")
 
 
 class TrainParams(Params):

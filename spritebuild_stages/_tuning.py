@@ -15,7 +15,7 @@ from spritebuild.stage import Context
 from spritebuild_stages._diffusion import Item, Settings, TextToImage
 from spritebuild_stages._draws import Order, chance, hashed, noise
 from spritebuild_stages._lora_files import TEXT_ENCODERS, Adapter
-from spritebuild_stages._training import Training, autocast
+from spritebuild_stages._training import SamplePrompt, Training, autocast
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +60,7 @@ class Tuned:
         self._latents = [self._encoded(example.pixels) for example in examples]
         self._mirrored = [self._encoded(example.pixels[:, ::-1]) for example in examples] if params.flip else []
         self._prompts: dict[str, Mapping[str, torch.Tensor]] = {}
+        self.pipe.unet.to(memory_format=self.torch.channels_last)  # a fifth to a third less time for convolutions
         self._parts = ["unet", *(TEXT_ENCODERS[self.model.name] if params.text_encoder else ())]
         self._add()
 
@@ -243,14 +244,20 @@ class Tuned:
 
     # Samples
 
-    def draw(self, params: TrainLoraParams) -> list[NDArray[np.uint8]]:
-        """The sample prompts, each made alone: RGBA of 8 bits."""
+    def sample_prompts(self) -> Sequence[SamplePrompt]:
+        """What is drawn meanwhile: as told, or else the captions of the first pictures."""
+        first = enumerate(example.captions[0] for example in self.examples[:4])
+        return self.params.sample_prompts or [SamplePrompt(prompt=caption, seed=seed) for seed, caption in first]
+
+    def draw(self) -> list[NDArray[np.uint8]]:
+        """The sample prompts, or else the first captions, each made alone: RGBA of 8 bits."""
+        params = self.params
         self._training_mode(False)
         self.model.forget_prompts()
         height, width = self.examples[0].pixels.shape[:2]
         settings = Settings("ddim", params.sample_steps, params.sample_guidance, (width, height))
         pictures = []
-        for sample in params.sample_prompts:
+        for sample in self.sample_prompts():
             (drawn,) = self.model.draw([Item(sample.prompt, "", sample.seed)], settings)
             rgba = np.full((height, width, 4), 255, np.uint8)
             rgba[..., : drawn.pixels.shape[2]] = np.rint(drawn.pixels * 255)

@@ -40,19 +40,19 @@ def inspect_folder(path: Path) -> ModelFolder:
             where=str(path),
             hint="save the pipeline with diffusers' save_pretrained",
         )
-    declared = _config(index)
+    declared = config(index)
     components = _components(index, declared)
     seen = hashlib.sha256()
     weights: dict[str, list[str]] = {}
     for file in files(path):
         place = file.relative_to(path)
-        _refuse_code(file, in_component=len(place.parts) > 1 and place.parts[0] in components)
+        refuse_code(file, in_component=len(place.parts) > 1 and place.parts[0] in components)
         if file.suffix == ".safetensors":
             described: Any = read_header(file)
             weights.setdefault(place.parts[0], []).append(file.name)
         elif file.suffix == ".json" and (file == index or "config" in file.name or ".index." in file.name):
-            described = _config(file)
-            _refuse_configured_code(file, described)
+            described = config(file)
+            refuse_configured_code(file, described)
         else:
             continue
         seen.update(json.dumps([place.as_posix(), described], sort_keys=True).encode())
@@ -109,7 +109,8 @@ def identity(path: Path) -> tuple[tuple[int, ...], ...]:
     return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
 
 
-def _config(path: Path) -> dict[str, Any]:
+def config(path: Path) -> dict[str, Any]:
+    """A configuration as JSON. Raises PolicyError for one that is too large, or no object."""
     if path.stat().st_size > MAX_CONFIG:
         raise PolicyError(f"a configuration of more than {MAX_CONFIG >> 20} MiB", where=str(path))
     try:
@@ -136,7 +137,8 @@ def _components(index: Path, declared: dict[str, Any]) -> set[str]:
     return set(components)
 
 
-def _refuse_code(file: Path, *, in_component: bool) -> None:
+def refuse_code(file: Path, *, in_component: bool) -> None:
+    """Refuse Python and, among the parts that are loaded, pickles."""
     if file.suffix in (".py", ".pyc", ".so"):
         raise PolicyError("code in a model folder", where=str(file), hint="code that comes with a model is never run")
     if file.suffix in PICKLES and in_component:
@@ -147,7 +149,7 @@ def _refuse_code(file: Path, *, in_component: bool) -> None:
         )
 
 
-def _refuse_configured_code(file: Path, value: object) -> None:
+def refuse_configured_code(file: Path, value: object) -> None:
     """Refuse `auto_map` (a model's own Python), attention kernels from a hub, and shards outside of the folder."""
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -162,10 +164,10 @@ def _refuse_configured_code(file: Path, value: object) -> None:
                 for shard in inner.values():
                     if not isinstance(shard, str) or "/" in shard or not shard.endswith(".safetensors"):
                         raise PolicyError(f"{shard!r} is not a safetensors file beside it", where=str(file))
-            _refuse_configured_code(file, inner)
+            refuse_configured_code(file, inner)
     elif isinstance(value, list):
         for inner in value:
-            _refuse_configured_code(file, inner)
+            refuse_configured_code(file, inner)
 
 
 def _variant(weights: dict[str, list[str]]) -> str | None:

@@ -113,6 +113,9 @@ class Generate(Stage):
         model = self._model(actions[0], context)
         settings = Settings(first.scheduler, first.steps, first.guidance, first.size)
         model.check_size(first.size)
+        for action in actions:
+            model.check_prompt(action.params.prompt)
+            model.check_prompt(action.params.negative)
         batch, cautions = self._batch(model, settings, first, context)
         items = [Item(action.params.prompt, action.params.negative, action.params.seed) for action in actions]
         for start in range(0, len(items), batch):

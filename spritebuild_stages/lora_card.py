@@ -64,7 +64,7 @@ class LoraCard(Stage):
             "licences": list(params.licences),
             "files": {"lora.safetensors": _digest(action.inputs.lora)},
             "sample_images": {"samples.png": _digest(action.inputs.samples)},
-            "sample_prompts": [sample["prompt"] for sample in told["sample_prompts"]],
+            "sample_prompts": trained["sample_prompts"],
             "training": told,
         }
         action.outputs.card.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Stage
 from spritebuild_stages._lora_files import ARCHITECTURES
-from spritebuild_stages._training import TrainParams
+from spritebuild_stages._training import SamplePrompt, TrainParams
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from spritebuild_stages._dataset import Dataset, Example
     from spritebuild_stages._lora_files import Adapter
     from spritebuild_stages._training import Training
@@ -29,15 +33,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "linear": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
     "all": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "time_emb_proj"),
 }
-
-
-class SamplePrompt(BaseModel):
-    """A picture that is made while the training goes on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prompt: str = Field(max_length=10_000, description="What the picture shows; the triggers are not added.")
-    seed: int = Field(0, ge=0, lt=2**63, description="The seed of the picture's noise.")
 
 
 class TrainLoraParams(TrainParams):
@@ -124,6 +119,7 @@ class TrainLora(Stage):
         dataset = _dataset.read(action.inputs.images, action.inputs.manifest)
         examples = tuple(example for example in dataset.examples if not example.held_out)
         _check(action.inputs.model.resolve(), examples)
+        from spritebuild_stages._samples import Samples
         from spritebuild_stages._tuning import Tuned, order_of
 
         order = order_of(examples, params)
@@ -131,7 +127,7 @@ class TrainLora(Stage):
         context.say(f"{len(examples)} pictures, {order.batches_per_epoch} batches an epoch, {steps} steps")
         tuned = Tuned(action.inputs.model.resolve(), examples, params, order, context)
         training = tuned.training(steps, action.kept, action.watched, context.say)
-        sheet = _Samples(params, tuned, training, steps, action.kept)
+        sheet = Samples(_sampled(params, steps), partial(_drawn, tuned, training), action.kept, action.watched)
         after = _after(sheet, _keeping(params, tuned, training, action.watched))
         log = training.run(tuned.losses, after)
         adapter = tuned.adapter()
@@ -144,6 +140,7 @@ class TrainLora(Stage):
             "examples": len(examples),
             "dataset": _digest(action.inputs.manifest),
             "triggers": list(dataset.triggers),
+            "sample_prompts": [sample.prompt for sample in tuned.sample_prompts()],
             "trained_parameters": sum(p.numel() for p in training.parameters.values()),
             "params": params.model_dump(mode="json"),
         }
@@ -235,40 +232,12 @@ def _after(*what: Callable[[int], None]) -> Callable[[int], None]:
     return all_of_it
 
 
-class _Samples:
-    """Pictures of the sample prompts, a row for every time that they were made."""
+def _sampled(params: TrainLoraParams, steps: int) -> list[int]:
+    """The steps after which samples are made: the last one always."""
+    every = params.sample_every or steps
+    return [*range(every, steps, every), steps]
 
-    def __init__(
-        self, params: TrainLoraParams, tuned: Tuned, training: Training, steps: int, kept: Path | None
-    ) -> None:
-        self._params, self._tuned, self._training, self._kept = params, tuned, training, kept
-        every = params.sample_every or steps
-        self._when = sorted({*range(every, steps + 1, every), steps}) if params.sample_prompts else []
-        self._rows: dict[int, list[Any]] = {}
 
-    def __call__(self, step: int) -> None:
-        if step in self._when:
-            with self._training.averaged():
-                self._rows[step] = self._tuned.draw(self._params)
-            if self._kept is not None:
-                from spritebuild_stages import _png
-
-                (self._kept / "samples").mkdir(parents=True, exist_ok=True)
-                for number, picture in enumerate(self._rows[step]):
-                    _png.write(self._kept / "samples" / f"{step}-{number}.png", picture)
-
-    def write(self, path: Path) -> None:
-        """Write the sheet; rows that a killed process made are read back."""
-        import numpy as np
-
-        from spritebuild_stages import _png
-        from spritebuild_stages._grid import grid
-
-        rows = []
-        for step in self._when:
-            if step not in self._rows:
-                assert self._kept is not None
-                names = [f"{step}-{number}.png" for number in range(len(self._params.sample_prompts))]
-                self._rows[step] = [_png.read(self._kept / "samples" / name) for name in names]
-            rows.append(self._rows[step])
-        _png.write(path, grid(rows) if rows else np.zeros((1, 1, 4), np.uint8))
+def _drawn(tuned: Tuned, training: Training) -> list[NDArray[np.uint8]]:
+    with training.averaged():
+        return tuned.draw()

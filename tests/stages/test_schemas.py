@@ -58,13 +58,16 @@ def defaults(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every default of a schema, as JSON, by its path."""
     for key, value in schema.items():
         if key == "default":
-            yield path, json.dumps(value)
+            yield path, json.dumps(value, sort_keys=True)
         elif isinstance(value, dict):
             yield from defaults(value, f"{path}/{key}")
 
 
 def test_the_built_in_stages_are_these() -> None:
-    assert Stages().kinds() == ["finish", "generate", "sheet"]
+    pictures = ["finish", "generate", "sheet"]
+    trainings = ["caption", "dataset", "evaluate", "lora-card"]
+    trainings += ["train-classifier", "train-diffusion", "train-lora", "train-vae"]
+    assert Stages().kinds() == sorted(pictures + trainings)
 
 
 @pytest.mark.parametrize("kind", Stages().kinds())

@@ -67,8 +67,12 @@ def killed(run: Callable[[], object], *, step: int, when: str) -> None:
 
     Or, `done`, when all steps are, and the results are about to be written.
     """
+    import torch
+
+    torch.set_num_threads(1)
     child = os.fork()
     if not child:
+        torch.set_num_threads = lambda _: None  # its thread pool is not that of the process that forked
         try:
             _die(step, when)
             run()
