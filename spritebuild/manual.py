@@ -36,6 +36,8 @@ _TABLES = {
     "project": "Project",
     "datasets": "Dataset",
     "vaes": "Vae",
+    "classifiers": "Classifier",
+    "evaluations": "Evaluation",
     "models": "Model",
     "loras": "Lora",
     "palettes": "Palette",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from spritebuild.spritefile import Sheet, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
-from spritebuild.trainings import LORA_CARD, Trainings
+from spritebuild.trainings import LORA_CARD, Sprited, Trainings
 
 GENERATE, SHEET = "generate", "sheet"
 SHARED = (
@@ -48,6 +48,8 @@ def resolve(spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], fil
         resolver.sprite(name, sprite)
     for name, sheet in spritefile.sheets.items():
         resolver.sheet(name, sheet)
+    for name in spritefile.evaluations:
+        resolver.evaluation(name)
     resolver.trainings.all()
     if faults.found:
         raise SpritefileError(faults.found)
@@ -65,7 +67,7 @@ class _Resolver:
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
-    finals: dict[str, str] = field(default_factory=dict)  # the action that installs a sprite, by its name
+    finals: dict[str, Sprited] = field(default_factory=dict)  # what is installed, by the sprite's name
 
     def __post_init__(self) -> None:
         self.trainings = Trainings(self.spritefile, self.stages, self.pins, self.files, self.faults, self._train)
@@ -99,7 +101,7 @@ class _Resolver:
             for variant, words, seed in self._variants(name, sprite):
                 params = self._params(name, sprite, look, stage, words, seed)
                 if params is not None:
-                    self._chain(name, sprite, variant, Piece(stage, *params), finishing)
+                    self._chain(name, sprite, variant, Piece(stage, *params), finishing, words)
 
     def _variants(self, name: str, sprite: Sprite) -> Iterator[tuple[str, dict[str, str], int]]:
         """The name, the words of the matrix and the seed of every sprite of a declaration."""
@@ -189,7 +191,15 @@ class _Resolver:
         missing = [word for word in dict.fromkeys(triggers) if word.lower() not in text.lower()]
         return ", ".join([*missing, text])
 
-    def _chain(self, name: str, sprite: Sprite, variant: str, first: Piece, finishing: tuple[Piece, ...]) -> None:
+    def _chain(
+        self,
+        name: str,
+        sprite: Sprite,
+        variant: str,
+        first: Piece,
+        finishing: tuple[Piece, ...],
+        words: Mapping[str, str],
+    ) -> None:
         last = self._add(f"sprites.{variant}", first, first.inputs, first.stage.kind)
         repeats: dict[str, int] = {}
         for piece in finishing:
@@ -204,21 +214,14 @@ class _Resolver:
             hint = "give one a `name` template of its own"
             self.faults.blame(("sprites", name), f"two sprites are called {say(variant)}", hint)
         self._install((("image", path),), ("sprites", name))
-        self.finals[variant] = last.id
+        self.finals[variant] = Sprited(last.id, words)
 
     # Sheets
 
     def sheet(self, name: str, sheet: Sheet) -> None:
         """Add the action of a sheet."""
         stage = self.styles.stages[SHEET]
-        chosen: dict[str, str] = {}
-        for number, pattern in enumerate(sheet.sprites):
-            matching = fnmatch.filter(self.finals, pattern)
-            if not matching and not self.faults.found:
-                hint = alternatives(pattern, self.finals, "sprites")
-                where = ("sheets", name, "sprites", number)
-                self.faults.blame(where, f"no sprite is called {say(pattern)}", hint, key=False)
-            chosen |= {sprite: self.finals[sprite] for sprite in matching}
+        chosen = self._chosen(("sheets", name, "sprites"), sheet.sprites)
         if not chosen:
             return
         values: dict[str, Any] = {"names": list(chosen), "image_name": f"{name}.png"}
@@ -232,10 +235,36 @@ class _Resolver:
             for problem in error.errors():
                 self.faults.refused(("sheets", name, *problem["loc"]), problem, stage, values)
             return
-        frames = tuple((f"frames.{n}", Output(id, "image")) for n, id in enumerate(chosen.values()))
+        frames = tuple((f"frames.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(chosen.values()))
         self._add(f"sheets.{name}", Piece(stage, params, origins), frames, stage.kind)
         path = f"{self._folder(sheet)}/{name}"
         self._install((("image", f"{path}.png"), ("atlas", f"{path}.json")), ("sheets", name))
+
+    def _chosen(self, where: Where, patterns: Sequence[str]) -> dict[str, Sprited]:
+        """The sprites that globs name; one that names none is a fault."""
+        chosen: dict[str, Sprited] = {}
+        for number, pattern in enumerate(patterns):
+            matching = fnmatch.filter(self.finals, pattern)
+            if not matching and not self.faults.found:
+                hint = alternatives(pattern, self.finals, "sprites")
+                self.faults.blame((*where, number), f"no sprite is called {say(pattern)}", hint, key=False)
+            chosen |= {sprite: self.finals[sprite] for sprite in matching}
+        return chosen
+
+    def evaluation(self, name: str) -> None:
+        """Add the measurement of some sprites."""
+        said, where = self.spritefile.evaluations[name], ("evaluations", name)
+        chosen = self._chosen((*where, "sprites"), said.sprites)
+        baseline = self._chosen((*where, "baseline"), said.baseline)
+        if chosen and len(baseline) in (0, len(chosen)):
+            self.trainings.evaluation(name, chosen, baseline)
+            if said.save is not None and not self.faults.found:
+                files = self.actions[-1].outputs
+                self._install(
+                    tuple((key, f"{said.save}/{name}.{file.rpartition('.')[2]}") for key, file in files), where
+                )
+        elif chosen:
+            self.faults.blame((*where, "baseline"), f"{len(baseline)} sprites for {len(chosen)}", key=False)
 
     # Both
 

@@ -9,9 +9,12 @@ from spritebuild.resolve import GENERATE, SHARED
 from spritebuild.spritefile import TomlSchema, json_schema
 from spritebuild.stage import Stages
 from spritebuild.styles import FINISH
-from spritebuild.trainings import DATASET, TRAIN_DIFFUSION, TRAIN_LORA, TRAIN_VAE
+from spritebuild.trainings import DATASET, EVALUATE, TRAIN_CLASSIFIER, TRAIN_DIFFUSION, TRAIN_LORA, TRAIN_VAE
 
-TRAINED = {"Vae": TRAIN_VAE, "Model": TRAIN_DIFFUSION, "Lora": TRAIN_LORA}  # whose `train` is the params of a stage
+# Whose `train` is the params of a stage.
+TRAINED = {"Vae": TRAIN_VAE, "Classifier": TRAIN_CLASSIFIER, "Model": TRAIN_DIFFUSION, "Lora": TRAIN_LORA}
+# Whose other keys are the params of a stage, less those that are said in another way.
+OPEN = {"Dataset": (DATASET, {"include", "exclude"}), "Evaluation": (EVALUATE, {"names", "labels", "colors"})}
 
 
 def full_schema() -> dict[str, Any]:
@@ -37,9 +40,11 @@ def full_schema() -> dict[str, Any]:
             properties[name]["description"] += f" Unless said: {default}."
     for table, kind in TRAINED.items():
         definitions[table]["properties"]["train"] |= _params(stages, kind, definitions)
-    known = _params(stages, DATASET, definitions)["properties"]
-    definitions["Dataset"]["properties"] = {**known, **definitions["Dataset"]["properties"]}
-    definitions["Dataset"]["additionalProperties"] = False
+    for table, (kind, otherwise) in OPEN.items():
+        known = _params(stages, kind, definitions)["properties"]
+        params = {key: value for key, value in known.items() if key not in otherwise}
+        definitions[table]["properties"] |= params
+        definitions[table]["additionalProperties"] = False
     return schema
 
 

@@ -24,7 +24,16 @@ from spritebuild.styles import Piece, dumped
 
 DATASET, TRAIN_VAE, TRAIN_DIFFUSION = "dataset", "train-vae", "train-diffusion"
 TRAIN_LORA, LORA_CARD = "train-lora", "lora-card"
-TABLES = ("datasets", "vaes", "models", "loras")
+TRAIN_CLASSIFIER, EVALUATE = "train-classifier", "evaluate"
+TABLES = ("datasets", "vaes", "classifiers", "models", "loras")
+
+
+@dataclass(frozen=True)
+class Sprited:
+    """A sprite as others use it: the action that finishes it, and the words of its matrix."""
+
+    action: str
+    words: Mapping[str, str]
 
 
 class Add(Protocol):
@@ -58,8 +67,14 @@ class Trainings:
         """The action that makes a dataset or trains something."""
         target = f"{table}.{name}"
         if target not in self.added:
-            make = {"datasets": self._dataset, "vaes": self._vae, "models": self._model, "loras": self._lora}[table]
-            self.added[target] = make(name)
+            make = {
+                "datasets": self._dataset,
+                "vaes": self._vae,
+                "classifiers": self._classifier,
+                "models": self._model,
+                "loras": self._lora,
+            }
+            self.added[target] = make[table](name)
         return self.added[target]
 
     def all(self) -> None:
@@ -68,6 +83,34 @@ class Trainings:
             for name, declared in getattr(self.spritefile, table).items():
                 if table == "datasets" or declared.dataset is not None:
                     self.action(table, name)
+
+    def evaluation(self, name: str, sprites: Mapping[str, Sprited], baseline: Mapping[str, Sprited]) -> None:
+        """Add the measurement of some sprites."""
+        said = self.spritefile.evaluations[name]
+        where = ("evaluations", name)
+        params: dict[str, Any] = {**(said.model_extra or {}), "names": list(sprites)}
+        for key, axis in (("labels", said.label), ("colors", said.color)):
+            if axis is not None:
+                params[key] = [sprite.words.get(axis, "") for sprite in sprites.values()]
+                if not any(params[key]):
+                    self.faults.blame((*where, key[:-1]), f"no sprite has an axis {axis!r}", key=False)
+        inputs = list(self._data(said.dataset))
+        if said.classifier is not None:
+            action = self.action("classifiers", said.classifier)
+            inputs.append(("classifier", None if action is None else Output(action.id, "classifier")))
+        for key, found in (("generated", sprites), ("baseline", baseline)):
+            inputs += [(f"{key}.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(found.values())]
+        known = tuple((key, ref) for key, ref in inputs if ref is not None)
+        if len(known) == len(inputs):
+            origins = {key: dotted((*where, key)) for key in params}
+            origins |= {"names": dotted((*where, "sprites"))}
+            self._added(where, EVALUATE, params, origins, known, where)
+
+    def _classifier(self, name: str) -> Action | None:
+        classifier = self.spritefile.classifiers[name]
+        return self._training(
+            ("classifiers", name), TRAIN_CLASSIFIER, list(self._data(classifier.dataset)), classifier.train
+        )
 
     def _vae(self, name: str) -> Action | None:
         vae = self.spritefile.vaes[name]

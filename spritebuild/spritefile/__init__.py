@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from spritebuild.errors import Fault, SpritefileError, UsageError
 from spritebuild.spritefile.declarations import (
     DECLARED,
+    Classifier,
     Dataset,
     Document,
     Dvc,
+    Evaluation,
     Look,
     Lora,
     LoraUse,
@@ -34,8 +36,10 @@ from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_rel
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
+    "Classifier",
     "Dataset",
     "Dvc",
+    "Evaluation",
     "Look",
     "Lora",
     "LoraUse",
@@ -65,6 +69,8 @@ class Spritefile:
     project: Project
     datasets: Mapping[str, Dataset]
     vaes: Mapping[str, Vae]
+    classifiers: Mapping[str, Classifier]
+    evaluations: Mapping[str, Evaluation]
     models: Mapping[str, Model]
     loras: Mapping[str, Lora]
     palettes: Mapping[str, Palette]

@@ -387,6 +387,29 @@ class Sheet(Table):
     category: RelativePath | None = Field(None, description="The folder below the assets folder.")
 
 
+class Classifier(Table):
+    """A network that reads a label of pictures, to measure what is generated."""
+
+    dataset: str = Field(description="The dataset that it is trained on, with labels.")
+    train: dict[str, Any] | None = Field(None, description="Params of the stage train-classifier.")
+
+
+class Evaluation(Table):
+    """Sprites beside the set that they should look like, in numbers. Any other key is a param of the stage evaluate."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sprites: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = Field(
+        description="The names of the sprites; * and ? stand for any text and any character."
+    )
+    baseline: Texts = Field((), description="The same sprites, in the same order, as they were without a lora.")
+    dataset: str = Field(description="The dataset that they should look like.")
+    classifier: str | None = Field(None, description="The classifier that reads what they show.")
+    label: str | None = Field(None, description="The axis of the sprites' matrix that says what each shows.")
+    color: str | None = Field(None, description="The axis of the sprites' matrix that says the color of each.")
+    save: RelativePath | None = Field(None, description="The folder of the project that the report is put into.")
+
+
 class Tables(Table):
     """What an included file may hold."""
 
@@ -394,6 +417,8 @@ class Tables(Table):
 
     datasets: dict[Name, Dataset] = Field({}, description="Pictures to train on by name.")
     vaes: dict[Name, Vae] = Field({}, description="Autoencoders that are trained here by name.")
+    classifiers: dict[Name, Classifier] = Field({}, description="Networks that read labels of pictures by name.")
+    evaluations: dict[Name, Evaluation] = Field({}, description="Measurements of sprites by name.")
     models: dict[Name, Model] = Field({}, description="Image models by name.")
     loras: dict[Name, Lora] = Field({}, description="Loras by name.")
     palettes: dict[Name, Palette] = Field({}, description="Palettes by name.")
@@ -418,6 +443,8 @@ class Document(Tables):
 DECLARED: dict[str, type[Table]] = {
     "datasets": Dataset,
     "vaes": Vae,
+    "classifiers": Classifier,
+    "evaluations": Evaluation,
     "models": Model,
     "loras": Lora,
     "palettes": Palette,

@@ -166,8 +166,9 @@ def _trainings(draft: Draft) -> Iterator[Mistake]:
         "init": "models",
         "text": "models",
         "features": "models",
+        "classifier": "classifiers",
     }
-    for table in ("vaes", "models", "loras"):
+    for table in ("vaes", "classifiers", "evaluations", "models", "loras"):
         for name, declared in getattr(draft.tables, table).items():
             for key, other in refers.items():
                 said = getattr(declared, key, None)

@@ -195,7 +195,7 @@ def test_license_is_another_spelling_of_licence() -> None:
 
 def test_lora_is_named_alone_or_with_a_weight() -> None:
     sprite = Sprite.model_validate({"loras": ["ink", {"name": "wash", "weight": 0.5}]})
-    assert sprite.loras == (LoraUse(name="ink", weight=1.0), LoraUse(name="wash", weight=0.5))
+    assert sprite.loras == (LoraUse(name="ink"), LoraUse(name="wash", weight=0.5))
 
 
 def test_finish_entries_and_params_are_kept_as_they_are() -> None:
