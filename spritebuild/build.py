@@ -53,8 +53,9 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         require_locked(project)
     todo = plan(project.graph, project.known, chosen, rebuild=request.rebuild)
     installer = Installer(project.root, project.store, project.known.lock, project.known.files)
-    for path, present in todo.present.items():
-        installer.refuse_foreign(path, present)
+    for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
+        if path in todo.present:
+            installer.refuse_foreign(path, todo.present[path])
     with machine_errors():
         idle.forget(project.root)
         project.store.fresh_scratch()
@@ -65,7 +66,6 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
             delivery.receive(project.graph.actions[decision.action], decision.key, decision.outputs)
-    fresh = frozenset(d.action for d in todo.to_run()) if request.rebuild else frozenset[str]()
     try:
         result = run(
             project.graph,
@@ -76,7 +76,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             replace(request.options, workers=1) if _heavy(project) else request.options,
             status,
             delivery.receive,
-            fresh=fresh,
+            fresh=todo.again,
         )
     except BaseException as error:
         if isinstance(error, SpritebuildError | KeyboardInterrupt) and not isinstance(error, MachineError):

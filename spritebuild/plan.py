@@ -42,9 +42,10 @@ class Plan:
 
     decisions: Mapping[str, Decision]
     targets: frozenset[str]
-    present: Mapping[str, str]  # digest of the file at each asset path of the graph, where there is one
+    present: Mapping[str, str]  # digest of the file at each asset path that is wanted, where there is one
     keys: Mapping[str, str]  # of every action, wanted or not, whose inputs are known
     outputs: Mapping[str, Mapping[str, str]]  # likewise
+    again: frozenset[str] = frozenset()  # what runs whatever is known of it
 
     def to_run(self) -> list[Decision]:
         """The decisions that are not `reuse`."""
@@ -105,9 +106,13 @@ def _short(names: Iterable[str]) -> list[str]:
 
 
 def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = False) -> Plan:
-    """Decide for every action that the chosen targets want. With `rebuild`, these targets run whatever is known."""
+    """Decide for every action that the chosen targets want.
+
+    With `rebuild`, these run whatever is known; a training does so only if it is chosen itself.
+    """
     wanted = graph.upstream(chosen)
     order = [id for id in graph.actions if id in wanted]
+    again = {id for id in order if rebuild and (id in chosen or not known.stages[graph.actions[id].stage].resumable)}
     keys: dict[str, str] = {}
     outputs: dict[str, Mapping[str, str]] = {}
     for id in order:
@@ -115,14 +120,14 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         inputs = input_digests(action, outputs)
         if inputs is not None:
             keys[id] = action.key(inputs)
-        if not rebuild:
+        if id not in again:
             given = known.locked(action) or (known.store.outputs(keys[id]) if id in keys else None)
             if given is not None:
                 outputs[id] = given
 
     present = {
         path: found
-        for id in chosen
+        for id in order
         for _, path in graph.actions[id].installs
         if (found := known.asset(path)) is not None
     }
@@ -155,11 +160,11 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
             continue
         action = graph.actions[id]
         waiting = [ref.action for ref in action.producers() if ref.action in running]
-        reason = "asked for by --rebuild" if rebuild else explain(action, known, outputs, keys.get(id))
+        reason = "asked for by --rebuild" if id in again else explain(action, known, outputs, keys.get(id))
         if waiting and (not reason or id not in keys):
             reason = reason or f"waits for {waiting[0]}" + (f" and {len(waiting) - 1} more" if waiting[1:] else "")
         decisions[id] = Decision(id, "wait" if waiting else "run", reason, outputs.get(id), keys.get(id))
-    return Plan(decisions, chosen, present, keys, outputs)
+    return Plan(decisions, chosen, present, keys, outputs, frozenset(again & running))
 
 
 def input_digests(action: Action, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, str] | None:
