@@ -28,7 +28,14 @@ Rgba = NDArray[np.uint8]
 YARDSTICK = 256  # real pictures, at most, whose distances tell which are too small
 PERCENTILE = 1.0  # of these distances: no farther is a copy
 JUST_SEEN = 2.0  # of palette distance
-DECIMALS = {"palette_distance": 3, "kid": 5, "density": 3, "nearest_training_distance": 5, "match": 2}
+DECIMALS = {
+    "palette_distance": 3,
+    "color_distance": 3,
+    "kid": 5,
+    "density": 3,
+    "nearest_training_distance": 5,
+    "match": 2,
+}
 OTHER_DECIMALS = 4
 
 
@@ -81,6 +88,11 @@ class Reference:
         """The palette distance of the very pictures that the palette is of."""
         pixels = np.concatenate([example.pixels.reshape(-1, 4) for example in self.learned])
         return float(_metrics_pixels.palette_distances([pixels[None]], self.palette)[0][0])
+
+    @cached_property
+    def color_spread(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and covariance of the colors."""
+        return _metrics_pixels.color_spread([example.pixels for example in self.learned])
 
     @cached_property
     def edges(self) -> NDArray[np.float64]:
@@ -179,6 +191,7 @@ def judged(pictures: Sequence[Shown], reference: Reference, weights: Mapping[str
         "pictures": len(pictures),
         "palette_distance": float(apart @ opaque / opaque.sum()) if opaque.any() else None,
         "palette_coverage": _metrics_pixels.palette_coverage(pixels, reference.palette),
+        "color_distance": _metrics_pixels.color_distance(_metrics_pixels.color_spread(pixels), reference.color_spread),
         "edge_similarity": _metrics_pixels.edge_similarity(_metrics_pixels.edge_histogram(pixels), reference.edges),
         "nearest_training_distance": statistics.median(away for _, away in nearest),
         "memorized": sum(facts["memorized"] for facts in one_by_one),

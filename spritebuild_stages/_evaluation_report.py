@@ -21,6 +21,7 @@ MEANING = {
     "match": "0 to 100: the weighted mean of the terms below",
     "palette_distance": "how far colors are from the palette of the reference set: 0 is in it, 2 is just seen",
     "palette_coverage": "the share of the palette that is used",
+    "color_distance": "how far the colors as a whole are from the set's, in mean and spread: 0 is the same",
     "edge_similarity": "how much alike edges are: 1 is the same",
     "kid": "the distance in the classifier's features (KID): about 0 for the same kind of pictures",
     "density": "how close to real pictures: about 1 for real ones",

@@ -57,6 +57,19 @@ def test_palette_coverage_counts_colors_as_often_as_the_set_has_them() -> None:
     assert _metrics_pixels.palette_coverage([solid((0, 255, 0))], palette) == 0
 
 
+def test_color_distance_is_that_of_mean_and_spread() -> None:
+    dark, light = solid((40, 40, 40)), solid((200, 200, 200))
+    spread = _metrics_pixels.color_spread
+    apart = np.linalg.norm(np.subtract(*oklab(np.array([(40,) * 3, (200,) * 3], np.uint8))))
+    assert _metrics_pixels.color_distance(spread([dark]), spread([light])) == pytest.approx(100 * apart)
+    both = spread([dark, light])
+    assert _metrics_pixels.color_distance(both, both) == pytest.approx(0, abs=1e-5)
+    # the same mean, and a standard deviation of half the distance against none
+    middle = (both[0], np.zeros((3, 3)))
+    assert _metrics_pixels.color_distance(both, middle) == pytest.approx(100 * apart / 2)
+    assert _metrics_pixels.color_distance(middle, both) == pytest.approx(100 * apart / 2)
+
+
 # Edges
 
 
