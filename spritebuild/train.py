@@ -30,24 +30,31 @@ STATE = ".spritebuild-training"  # beside what comes out, until it has
 
 
 def declared(path: Path, name: str, request: Request, status: Status, out: Path | None) -> dict[str, Any]:
-    """Build `loras.NAME` of a spritefile; with `out`, a folder gets copies of all that was made of it."""
+    """Build `loras.NAME` of a spritefile; with `out`, a folder gets copies of all that is here of it.
+
+    In a clone that has the committed LoRA and trained nothing, that is the LoRA and its card.
+    """
     summary = build(path, request, status)
     with opened(path) as project:
-        decided = plan(project.graph, project.known, targets(project.graph, [f"loras.{name}"]))
-        outputs = decided.outputs.get(f"loras.{name}:{TRAIN_LORA}")
-        if outputs is None:
-            raise UsageError(f"loras.{name} is not trained here", where=str(path), hint='say dataset = "..."')
-        card = decided.outputs.get(f"loras.{name}:{LORA_CARD}", {})
-        actions = project.graph.actions
-        files = {
-            file: project.store.checked({**outputs, **card}[output])
-            for id in (f"loras.{name}:{TRAIN_LORA}", f"loras.{name}:{LORA_CARD}")
-            for output, file in actions[id].outputs
-        }
+        target = f"loras.{name}"
+        if f"{target}:{TRAIN_LORA}" not in project.graph.actions:
+            raise UsageError(f"{target} is not trained here", where=str(path), hint='say dataset = "..."')
+        decided = plan(project.graph, project.known, targets(project.graph, [target]))
+        files: dict[str, Path] = {}
+        for kind in (TRAIN_LORA, LORA_CARD):
+            action = project.graph.actions[f"{target}:{kind}"]
+            traced = project.store.outputs(decided.keys[action.id]) if action.id in decided.keys else None
+            known = {**(traced or {}), **decided.outputs.get(action.id, {})}
+            installed = dict(action.installs)
+            for output, file in action.outputs:
+                if output in known and project.store.has(known[output]):
+                    files[file] = Path(project.store.checked(known[output]))
+                elif output in installed:
+                    files[file] = project.root / installed[output]
         if out is not None:
             with machine_errors():
-                _deliver({name: Path(file) for name, file in files.items()}, out)
-    return {**summary, "files": {name: str(out / name if out else file) for name, file in files.items()}}
+                _deliver(files, out)
+    return {**summary, "files": {file: str(out / file if out else place) for file, place in files.items()}}
 
 
 def cards(project: Project) -> dict[str, dict[str, Any]]:
@@ -62,7 +69,8 @@ def cards(project: Project) -> dict[str, dict[str, Any]]:
             found[name] = {"name": name, **said, "trigger_words": list(lora.triggers)}
             continue
         card = decided.outputs.get(f"loras.{name}:{LORA_CARD}", {}).get("card")
-        found[name] = {"name": name, "base_model": {"name": lora.model}}
+        words = (project.spritefile.datasets[lora.dataset].model_extra or {}).get("triggers", [])
+        found[name] = {"name": name, "base_model": {"name": lora.model}, "trigger_words": list(words)}
         if card is not None and project.store.has(card):
             found[name] = json.loads(Path(project.store.checked(card)).read_bytes())
         elif lora.save is not None and (beside := project.root / lora.save).with_suffix(".json").is_file():

@@ -24,6 +24,7 @@ class Reading:
     slots: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
     dropped: str | None = None  # the regular expression that dropped it
+    hues: tuple[float, ...] = ()  # of copies
 
 
 def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Reading:
@@ -34,15 +35,16 @@ def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Rea
         "name": _plain(re.sub(r"[\d _-]+$", "", place.stem), said),
         "folder": _plain(place.parent.name, said),
     }
-    weight, dropped = 1.0, None
+    weight, dropped, hues = 1.0, None, ()
     for rule in rules:
         match = re.search(rule.match, path)
         if match is None:
             continue
         weight *= rule.weight
         dropped = dropped or (rule.match if rule.drop else None)
+        hues = rule.hues or hues
         slots |= {slot: _plain(match.expand(text), said, hyphens=True) for slot, text in rule.set.items()}
-    return Reading(slots, weight, dropped)
+    return Reading(slots, weight, dropped, hues)
 
 
 def filled(templates: Iterable[str], slots: Mapping[str, str]) -> tuple[str, ...]:

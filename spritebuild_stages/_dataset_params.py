@@ -41,6 +41,7 @@ Slot = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Template = Annotated[str, Field(max_length=1000), AfterValidator(_template)]
 Words = Annotated[str, Field(max_length=200), AfterValidator(_said)]
 Weight = Annotated[float, Field(gt=0, le=1000)]
+Turn = Annotated[float, Field(gt=0, lt=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -53,6 +54,12 @@ class Rule(BaseModel):
     set: dict[Slot, str] = Field({}, description=r'Slots and their text; \1 is the first group, "" empties a slot.')
     weight: Weight = Field(1.0, description="A factor on how often the picture is drawn.")
     drop: bool = Field(False, description="Whether the file is left out.")
+    hues: tuple[Turn, ...] = Field(
+        (),
+        max_length=16,
+        description="Copies with hues turned by these shares of a circle, with `auto`: their {color} is measured; one "
+        "that is called as before is left out.",
+    )
 
     @model_validator(mode="after")
     def _expands(self) -> Rule:
@@ -147,6 +154,9 @@ class DatasetParams(Params):
     balance: Slot | None = Field(
         None, description="A slot: pictures of every value of it are drawn equally often, weights apart."
     )
+    shares: dict[str, Weight] = Field(
+        {}, description="Values of `balance`, and how many times as often as those that are not here they are drawn."
+    )
     size: tuple[Side, Side] | None = Field(
         None, description="Width and height of the canvas; none: pictures keep their own size."
     )
@@ -188,6 +198,10 @@ class DatasetParams(Params):
     def _agree(self) -> DatasetParams:
         if self.captions == "sidecar" and self.templates != type(self).model_fields["templates"].default:
             raise ValueError('templates make captions only with captions = "auto"')
+        if self.captions == "sidecar" and any(rule.hues for rule in self.rules):
+            raise ValueError('copies in other hues need captions of their own: hues need captions = "auto"')
+        if self.shares and self.balance is None:
+            raise ValueError("shares are of the values of a slot: name it in balance")
         if self.min_side > self.max_side:
             raise ValueError("min_side is greater than max_side")
         return self

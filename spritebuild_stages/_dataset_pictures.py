@@ -78,6 +78,14 @@ def placed(name: str, rgba: NDArray[np.uint8], canvas: tuple[int, int] | None) -
     return Picture(name, pad(nearest(rgba, factor), *canvas, "center"), Origin((width, height), factor))
 
 
+def turned(rgba: NDArray[np.uint8], hue: float) -> NDArray[np.uint8]:
+    """The picture with every hue turned by a share of a circle; uint8 (H, W, 4)."""
+    hsv = np.array(Image.fromarray(rgba[..., :3]).convert("HSV"))
+    hsv[..., 0] += np.uint8(round(hue * 256) % 256)  # of 256, so the sum wraps as the circle does
+    rgb = np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))
+    return clear_hidden(np.concatenate([rgb, rgba[..., 3:]], axis=2))
+
+
 def alike(pictures: Iterable[tuple[str, NDArray[np.uint8]]], distance: int) -> Iterator[tuple[str, str]]:
     """Pictures that look like an earlier one that was kept: both names, its own first.
 

@@ -85,6 +85,7 @@ class _Entry:
     captions: tuple[str, ...]
     slots: Mapping[str, str]
     weight: float
+    of: str  # the name of the picture that it is a copy of, or its own
 
 
 @dataclass
@@ -117,6 +118,8 @@ class _Making:
             captions = given.get(name) or _captions.filled(params.templates, slots)
             unsaid += [name] * (not captions)
             self._add(name, rgba, captions, slots, readings[name].weight)
+            if name not in given:
+                self._copies(name, rgba, readings[name])
         if unsaid:
             hint = "add a template whose slots they all have, or rules that set these slots"
             facts = shown(unsaid, "picture")
@@ -125,6 +128,18 @@ class _Making:
                 facts=facts,
                 hint=hint,
             )
+
+    def _copies(self, name: str, rgba: NDArray[np.uint8], reading: _captions.Reading) -> None:
+        """Add the picture in other hues. A copy is held out if the picture is: it would tell what that looks like."""
+        from spritebuild_stages._colors import color_word
+        from spritebuild_stages._dataset_pictures import turned
+
+        for hue in reading.hues:
+            copy = turned(rgba, hue)
+            if (color := color_word(copy)) != color_word(rgba):
+                slots = {**reading.slots, "color": color}
+                if captions := _captions.filled(self.params.templates, slots):
+                    self._add(f"{name}@{hue:g}", copy, captions, slots, reading.weight, of=name)
 
     def dolls(self, found: Found, told: Compose) -> int:
         """Add the composed pictures; how many."""
@@ -173,7 +188,7 @@ class _Making:
             name, pixels = entry.picture.name, entry.picture.pixels
             said = dict.fromkeys(_captions.with_triggers(caption, params.triggers) for caption in entry.captions)
             labels = {label: entry.slots[label] for label in params.labels if entry.slots.get(label)}
-            held_out = chance(name, "held out") < params.held_out
+            held_out = chance(entry.of, "held out") < params.held_out
             examples.append(_dataset.Example(name, tuple(said), pixels, params.repeats, weight, held_out, labels))
         _check_triggers(examples, params.triggers)
         if all(example.held_out for example in examples):
@@ -181,11 +196,17 @@ class _Making:
         return _dataset.Dataset(tuple(examples), params.triggers)
 
     def _add(
-        self, name: str, rgba: NDArray[np.uint8], captions: tuple[str, ...], slots: Mapping[str, str], weight: float
+        self,
+        name: str,
+        rgba: NDArray[np.uint8],
+        captions: tuple[str, ...],
+        slots: Mapping[str, str],
+        weight: float,
+        of: str | None = None,
     ) -> None:
         from spritebuild_stages._dataset_pictures import placed
 
-        self.entries.append(_Entry(placed(name, rgba, self.params.size), captions, slots, weight))
+        self.entries.append(_Entry(placed(name, rgba, self.params.size), captions, slots, weight, of or name))
 
     def _skip(self, name: str, reason: str, detail: str) -> None:
         from spritebuild_stages._dataset import Skipped
@@ -223,8 +244,15 @@ class _Making:
                 hint=f"add rules that set {slot} for every picture",
             )
         counts = Counter(values)
+        if unknown := sorted(self.params.shares.keys() - counts.keys()):
+            there = ", ".join(sorted(counts))
+            raise UsageError(f"no picture whose {slot} is {unknown[0]!r}, which has a share", facts=[(slot, there)])
+        shares = [self.params.shares.get(value, 1.0) for value in values]
         equal = len(values) / len(counts)
-        return [weight * equal / counts[value] for weight, value in zip(weights, values, strict=True)]
+        return [
+            weight * share * equal / counts[value]
+            for weight, share, value in zip(weights, shares, values, strict=True)
+        ]
 
 
 def _check_triggers(examples: Sequence[_dataset.Example], triggers: Sequence[str]) -> None:

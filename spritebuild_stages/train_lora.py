@@ -6,6 +6,7 @@ Pictures and captions are encoded once, before the first step: a step computes t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -176,7 +177,8 @@ def _check(model: Path, examples: Sequence[Example]) -> None:
         if width % (shrink * grid) or height % (shrink * grid):
             sides = f"{width / shrink:g}x{height / shrink:g}"
             step = shrink * grid
-            fits = -(-max(width, height) * max(1, 512 // max(width, height) // 2) // step) * step
+            whole = math.lcm(max(width, height), step)
+            fits = whole * max(1, round(depth.get("sample_size", 0) * shrink / whole))
             raise UsageError(
                 f"{example.name} is {width}x{height}: its latents would be {sides}, not a multiple of {grid}",
                 facts=[("latents are smaller by", shrink), ("sides must be multiples of", step)],
