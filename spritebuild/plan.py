@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -179,6 +180,22 @@ def input_digests(action: Action, outputs: Mapping[str, Mapping[str, str]]) -> d
                 return None
             found[name] = known
     return found
+
+
+def foreseen(graph: Graph, known: Known, decided: Plan) -> dict[str, str]:
+    """What the actions that do not run yet will be, in their stages' words, where those have any."""
+    found = {}
+    for decision in decided.to_run():
+        action = graph.actions[decision.action]
+        stage = known.stages[action.stage]
+        if stage.resumable:
+            here = {}
+            for name, ref in action.inputs:
+                made = None if isinstance(ref, Source) else decided.outputs.get(ref.action, {}).get(ref.name)
+                if made is not None and known.store.has(made):
+                    here[name] = Path(known.store.checked(made))
+            found[action.id] = stage.foreseen(stage.Params.model_validate(action.params), here)
+    return {id: words for id, words in found.items() if words}
 
 
 def describe(action: Action, key: str, inputs: Mapping[str, str]) -> Description:

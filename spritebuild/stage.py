@@ -101,6 +101,10 @@ class Stage:
         for index, action in enumerate(actions):
             yield index, self.run(action, context)
 
+    def foreseen(self, params: Any, inputs: Mapping[str, Path]) -> str:
+        """What a run will be, in a few words for `plan`; `inputs` are those that are here already. Loads no library."""
+        return ""
+
     def platform(self, context: Context) -> Mapping[str, str]:
         """What of this machine the bytes may depend on (device architecture, versions, threads); empty for pure work.
 

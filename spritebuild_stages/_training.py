@@ -93,6 +93,15 @@ def total_steps(params: TrainParams, batches_per_epoch: int) -> int:
     return steps
 
 
+def foreseen(params: TrainParams, batches_per_epoch: int | None) -> str:
+    """How long a training is, in words; without the dataset, epochs are of unknown length."""
+    if params.steps is None and batches_per_epoch is None:
+        return f"{params.epochs} epochs of batches of {params.batch}"
+    steps = total_steps(params, batches_per_epoch or 1)
+    rest = "" if params.steps is not None else f" in {params.epochs} epochs of {batches_per_epoch} batches"
+    return f"{steps} steps of {params.batch * params.accumulation} pictures{rest}"
+
+
 def rate(params: TrainParams, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0: linear warmup, then constant, cosine or linear decay to zero."""
     if step < params.warmup:

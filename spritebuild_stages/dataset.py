@@ -250,8 +250,7 @@ class _Making:
         shares = [self.params.shares.get(value, 1.0) for value in values]
         equal = len(values) / len(counts)
         return [
-            weight * share * equal / counts[value]
-            for weight, share, value in zip(weights, shares, values, strict=True)
+            weight * share * equal / counts[value] for weight, share, value in zip(weights, shares, values, strict=True)
         ]
 
 

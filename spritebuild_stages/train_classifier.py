@@ -93,6 +93,12 @@ class TrainClassifier(Stage):
 
         return _torch.platform(context.threads)
 
+    def foreseen(self, params: TrainClassifierParams, inputs: Mapping[str, Path]) -> str:
+        """How many steps or epochs there will be."""
+        from spritebuild_stages._training import foreseen
+
+        return foreseen(params, None)
+
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Learn from all classes alike, then read what was held out."""
         from spritebuild_stages import _dataset, _torch

@@ -78,6 +78,12 @@ class TrainDiffusion(Stage):
 
         return _torch.platform(context.threads)
 
+    def foreseen(self, params: TrainDiffusionParams, inputs: Mapping[str, Path]) -> str:
+        """How many steps or epochs there will be."""
+        from spritebuild_stages._training import foreseen
+
+        return foreseen(params, None)
+
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Encode the dataset, train, save the pipeline."""
         from spritebuild_stages._draws import Order

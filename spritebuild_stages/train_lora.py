@@ -111,6 +111,18 @@ class TrainLora(Stage):
 
         return _torch.platform(context.threads)
 
+    def foreseen(self, params: TrainLoraParams, inputs: Mapping[str, Path]) -> str:
+        """How many steps there will be."""
+        from spritebuild_stages import _dataset
+        from spritebuild_stages._training import foreseen
+        from spritebuild_stages._tuning import order_of
+
+        if params.steps is not None or not {"images", "manifest"} <= inputs.keys():
+            return foreseen(params, None)
+        examples = _dataset.read(inputs["images"], inputs["manifest"]).examples
+        order = order_of([example for example in examples if not example.held_out], params)
+        return foreseen(params, order.batches_per_epoch)
+
     def run(self, action: BoundAction, context: Context) -> Notes | None:
         """Check everything that can be checked without the device, then train."""
         from spritebuild_stages import _dataset

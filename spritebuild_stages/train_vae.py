@@ -59,6 +59,12 @@ class TrainVae(Stage):
 
         return _torch.platform(context.threads)
 
+    def foreseen(self, params: TrainVaeParams, inputs: Mapping[str, Path]) -> str:
+        """How many steps or epochs there will be."""
+        from spritebuild_stages._training import foreseen
+
+        return foreseen(params, None)
+
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Train, measure the latents, reconstruct what was held out."""
         from spritebuild_stages import _dataset, _png, _torch

@@ -18,6 +18,7 @@ from projects import ISLAND, PAINT, Project
 
 from spritebuild import digest, lock
 from spritebuild.errors import LockError, PolicyError, RegressionError, SpritefileError, StageError, UsageError
+from spritebuild.project import opened
 
 SPRITES = ["sprites.potion", "sprites.sword"]
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # where fsync costs nothing
@@ -464,6 +465,81 @@ def test_damaged_input_of_an_action_is_made_again(built: Project, tmp_path: Path
 def test_deleted_store_is_no_loss_while_the_assets_are_there(built: Project) -> None:
     shutil.rmtree(built.root / ".spritebuild")
     assert built.build().ran == []
+
+
+# Work that is resumed, and folders
+
+FORGE = '''
+"""A folder of two files, made in two goes: the first one is interrupted."""
+
+import shutil
+from pathlib import Path
+
+from spritebuild.stage import Folder, Outputs, Params, Stage
+
+
+class ForgeOutputs(Outputs):
+    image: Path = Path("image.png")
+    model: Folder = Path("model")
+
+
+class Forge(Stage):
+    version = 1
+    resumable = True
+    Outputs = ForgeOutputs
+
+    def run(self, action, context):
+        half = action.kept / "half"
+        if not half.exists():
+            action.kept.mkdir(parents=True)
+            half.write_text("hot")
+            raise ValueError("the fire is out")
+        (action.outputs.model / "deep").mkdir(parents=True)
+        (action.outputs.model / "config.json").write_text("{}")
+        shutil.copy(half, action.outputs.model / "deep" / "half")
+        action.outputs.image.write_bytes(b"iron")
+'''
+
+
+@pytest.fixture
+def forge(project: Project) -> Project:
+    project.stage("forge", FORGE)
+    sprites = {"sword": {"stage": "forge"}}
+    return project.write({"project": {"name": "forge", "stages": "stages"}, "sprites": sprites})
+
+
+def test_resumable_work_survives_a_failure_and_is_gone_when_it_is_stored(forge: Project) -> None:
+    with pytest.raises(StageError, match="the fire is out"):
+        forge.build()
+    assert [path.name for path in (forge.root / ".spritebuild").glob("kept/*/*")] == ["half"]
+    forge.build()
+    assert not list((forge.root / ".spritebuild").glob("kept/*"))
+    assert forge.idle()
+
+
+def test_folder_is_kept_file_by_file_and_needed_whole(forge: Project) -> None:
+    with pytest.raises(StageError):
+        forge.build()
+    forge.build()
+    with opened(forge.path) as project:
+        (outputs,) = (outputs for _, outputs in project.store.all_outputs())
+        assert outputs["model"].endswith("/")
+        folder = Path(project.store.checked(outputs["model"]))
+        assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")) == [
+            "config.json",
+            "deep",
+            "deep/half",
+        ]
+    forge.cli("gc", "--keep-days", "0")
+    assert forge.build().ran == []
+    with opened(forge.path) as project:
+        assert project.store.has(outputs["model"])
+    forge.edit("sprites.sword", None).edit("sprites.axe", {"stage": "paint", "prompt": "an axe"})
+    forge.stage("paint", PAINT)
+    forge.build()
+    forge.cli("gc", "--keep-days", "0")
+    assert len(forge.blobs()) == 1
+    assert not list((forge.root / ".spritebuild").glob("folders/*"))
 
 
 def test_gc_keeps_what_is_needed_and_removes_the_rest(built: Project) -> None:

@@ -116,6 +116,41 @@ def test_files_that_are_excluded_are_not_read(forge: Project) -> None:
     assert forge.graph().actions["datasets.runes:dataset"].recipe == before.recipe
 
 
+def test_the_plan_says_how_many_steps_a_training_has(forge: Project) -> None:
+    forge.edit("loras.runes.train", {"epochs": 6, "batch": 2})
+    assert "new; 6 epochs of batches of 2" in forge.cli("plan", "loras.runes").stdout
+    forge.build("datasets.runes")
+    assert "new; 12 steps of 2 pictures in 6 epochs of 2 batches" in forge.cli("plan", "loras.runes").stdout
+    forge.edit("loras.runes.train", {"steps": 7, "batch": 2, "accumulation": 4})
+    assert "new; 7 steps of 8 pictures" in forge.cli("plan", "loras.runes").stdout
+
+
+EVALUATION = {
+    "classifiers": {"kinds": {"dataset": "runes", "train": {"steps": 1, "label": "kind"}}},
+    "evaluations": {
+        "exam": {"sprites": ["exam-*"], "dataset": "runes", "classifier": "kinds", "label": "kind", "save": "reports"}
+    },
+}
+
+
+def test_an_evaluation_reads_the_sprites_with_what_they_should_show(forge: Project) -> None:
+    matrix = {"kind": ["axe", "bow"], "color": ["red"]}
+    forge.edit("sprites.exam", {"model": "mini", "prompt": "{color} {kind}", "matrix": matrix})
+    actions = forge.write({**forge.declared, **EVALUATION}).graph().actions
+    exam = actions["evaluations.exam:evaluate"]
+    assert exam.params["names"] == ["exam-axe-red", "exam-bow-red"]
+    assert exam.params["labels"] == ["axe", "bow"]
+    inputs = dict(exam.inputs)
+    assert inputs["generated.1"] == Output("sprites.exam-bow-red:generate", "image")
+    assert inputs["classifier"] == Output("classifiers.kinds:train-classifier", "classifier")
+    assert dict(exam.installs) == {
+        "report": "reports/exam.json",
+        "sheet": "reports/exam.png",
+        "table": "reports/exam.md",
+    }
+    assert 'no sprite is called "exams-*"' in refusal(forge, "evaluations.exam.sprites", ["exams-*"])
+
+
 # What is refused
 
 
@@ -123,6 +158,9 @@ def test_files_that_are_excluded_are_not_read(forge: Project) -> None:
     ("dotted", "value", "message"),
     [
         ("loras.runes.dataset", "ruins", 'unknown dataset "ruins"'),
+        ("evaluations.exam", {"sprites": ["axe"], "dataset": "ruins"}, 'unknown dataset "ruins"'),
+        ("evaluations.exam", {"sprites": ["axe"], "dataset": "runes", "label": "kind"}, "no sprite has an axis 'kind'"),
+        ("evaluations.exam", {"sprites": ["axe"], "dataset": "runes", "accept": 3}, 'unknown key "accept"'),
         ("loras.runes.model", "max", 'unknown model "max"'),
         ("loras.runes.model", None, 'a lora that is trained needs model = "..."'),
         ("loras.runes.train.rnk", 3, 'unknown key "rnk"'),

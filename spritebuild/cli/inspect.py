@@ -28,17 +28,25 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
     with opened(find(file)) as project:
         chosen = planning.targets(project.graph, targets)
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
+        words = planning.foreseen(project.graph, project.known, decided)
     decisions = decided.decisions.values()
     if as_json:
         rows = [
-            {"action": d.action, "verdict": d.verdict, "reason": d.reason, "key": d.key, "outputs": d.outputs}
+            {
+                **{"action": d.action, "verdict": d.verdict, "reason": d.reason, "key": d.key, "outputs": d.outputs},
+                **({"foreseen": words[d.action]} if d.action in words else {}),
+            }
             for d in decisions
         ]
         click.echo(json.dumps(rows, indent=1))
         return
     shown = [d for d in decisions if verbose or d.verdict != "reuse"]
     width = min(max((len(d.action) for d in shown), default=0), 60)
-    sys.stdout.writelines(f"{d.verdict:<5}  {d.action:<{width}}  {d.reason}".rstrip() + "\n" for d in shown)
+    sys.stdout.writelines(
+        f"{d.verdict:<5}  {d.action:<{width}}  {'; '.join(filter(None, (d.reason, words.get(d.action))))}".rstrip()
+        + "\n"
+        for d in shown
+    )
     counts = Counter(d.verdict for d in decisions)
     if not shown:
         click.echo("nothing to do", err=True)

@@ -251,6 +251,48 @@ def test_balance_gives_every_value_the_same_share(tmp_path: Path) -> None:
         auto(tmp_path, names, templates=["{folder}"], balance="noun", rules=[{"match": "^b", "set": {"noun": "b"}}])
 
 
+def test_shares_are_those_of_the_values_of_balance(tmp_path: Path) -> None:
+    names = ["a/1.png", "a/2.png", "b/1.png", "c/1.png"]
+    told = {"templates": ["{folder}"], "balance": "folder"}
+    made = auto(tmp_path, names, **told, shares={"a": 6, "b": 0.5})
+    shares = dict.fromkeys("abc", 0.0)
+    for example in made.dataset.examples:
+        shares[example.name[0]] += example.weight
+    assert [shares[value] / shares["c"] for value in "abc"] == pytest.approx([6, 0.5, 1])
+    with pytest.raises(UsageError, match="no picture whose folder is 'd', which has a share"):
+        auto(tmp_path, names, **told, shares={"d": 2})
+
+
+def test_copies_in_other_hues_are_called_by_their_color_and_held_out_together(tmp_path: Path) -> None:
+    red = np.zeros((8, 8, 4), np.uint8)
+    red[1:7, 1:7] = (200, 30, 30, 255)
+    gray = np.full((8, 8, 4), 128, np.uint8)
+    files = {f"potion/red{letter}.png": red for letter in "abcdefghij"} | {"potion/gray.png": gray, "wall.png": red}
+    rule = {"match": "^potion/", "set": {"color": "crimson"}, "weight": 2, "hues": [0.02, 1 / 3]}
+    told = {"captions": "auto", "templates": ["{color} {folder}"], "rules": [rule], "held_out": 0.5, "labels": ["color"]}
+    made = make(tmp_path, put(tmp_path, files), **told)
+    copies = {name: made[name] for name in made.names if "@" in name}
+    assert sorted(copies) == [f"potion/red{letter}.png@0.333333" for letter in "abcdefghij"]
+    for name, copy in copies.items():
+        original = made[name.partition("@")[0]]
+        assert (original.captions, copy.captions) == (("crimson potion",), ("green potion",))
+        assert copy.labels == {"color": "green"}
+        assert (copy.held_out, copy.weight) == (original.held_out, 2)
+        assert np.array_equal(copy.pixels[..., 3], red[..., 3])
+        assert copy.pixels[4, 4].argmax() == 3
+        assert copy.pixels[4, 4, 1] == 200
+        assert not copy.pixels[0].any()
+    assert len({copy.held_out for copy in copies.values()}) == 2
+
+
+def test_a_corrected_caption_is_not_said_of_copies(tmp_path: Path) -> None:
+    red = flat((200, 30, 30), 8)
+    rules = [{"match": ".", "hues": [1 / 3]}]
+    corrections = {"a.png": "a red thing"}
+    made = make(tmp_path, put(tmp_path, {"a.png": red, "b.png": red}), corrections, captions="auto", rules=rules)
+    assert made.names == ("a.png", "b.png", "b.png@0.333333")
+
+
 def test_repeats_are_those_of_every_picture(tmp_path: Path) -> None:
     made = make(tmp_path, put(tmp_path, captioned(3)), repeats=7)
     assert {example.repeats for example in made.dataset.examples} == {7}
@@ -341,6 +383,10 @@ def test_summary_counts(tmp_path: Path) -> None:
         {"rules": [{"match": "a", "weight": 0}]},
         {"labels": ["view"]},
         {"balance": "view"},
+        {"shares": {"a": 2}},
+        {"balance": "name", "shares": {"a": 0}},
+        {"rules": [{"match": "a", "hues": [0.5]}]},
+        {"captions": "auto", "rules": [{"match": "a", "hues": [1]}]},
         {"triggers": [" "]},
         {"held_out": 0.6},
         {"unique": -1},
