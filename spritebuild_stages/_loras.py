@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spritebuild.errors import UsageError
-from spritebuild_stages._lora_files import ARCHITECTURES, read_kohya
-from spritebuild_stages._weights import read_header
+from spritebuild_stages._lora_files import ARCHITECTURES, read_kohya, read_metadata
+from spritebuild_stages._weights import ModelFolder, config, inspect_weights, read_header
+
+# The weights that read the text, in the spellings of PEFT, diffusers and kohya.
+CROSS_ATTENTION = re.compile(r"attn2[._](processor\.)?to_[kv](_lora)?\.(lora_A|lora_down|lora\.down|down)\.weight$")
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,34 @@ class Lora:
     name: str
     path: Path
     weight: float
+
+
+def check(model: ModelFolder, loras: Sequence[Lora]) -> None:
+    """Refuse a LoRA of another base by what headers and configurations say, before any weight is loaded."""
+    expected = ARCHITECTURES.get(model.pipeline)
+    path = model.path / "unet" / "config.json"
+    width = config(path).get("cross_attention_dim") if expected and path.is_file() else None
+    for lora in loras:
+        inspect_weights(lora.path)
+        said = read_metadata(lora.path).get("modelspec.architecture", "").removesuffix("/lora")
+        if expected and said in {name for name, _ in ARCHITECTURES.values()} and said != expected[0]:
+            raise _another_base(lora, said, expected[0])
+        found = {
+            tensor["shape"][1]
+            for name, tensor in read_header(lora.path).items()
+            if CROSS_ATTENTION.search(name) and len(tensor["shape"]) == 2
+        }
+        if isinstance(width, int) and found - {width}:
+            raise _another_base(lora, f"text of {min(found - {width})} numbers", f"text of {width}")
+
+
+def _another_base(lora: Lora, trained: str, model: str) -> UsageError:
+    return UsageError(
+        f"LoRA {lora.name!r} does not fit the model: it was trained for another base",
+        where=str(lora.path),
+        facts=[("trained for", trained), ("the model", model)],
+        hint="a LoRA fits only the architecture that it was trained on",
+    )
 
 
 def apply(pipe: Any, loras: Sequence[Lora]) -> None:

@@ -132,7 +132,8 @@ class Generate(Stage):
         """The model with the action's LoRAs, loaded unless the last call left it here."""
         from spritebuild_stages import _torch
         from spritebuild_stages._diffusion import TextToImage, release
-        from spritebuild_stages._weights import identity
+        from spritebuild_stages._loras import check
+        from spritebuild_stages._weights import identity, inspect_folder
 
         params, folder = action.params, action.inputs.model.resolve()
         loras = _loras(params, action.inputs.loras)
@@ -141,6 +142,7 @@ class Generate(Stage):
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded, self._loras = None, ()
             release(context.threads)
+            check(inspect_folder(folder), loras)
             context.say(f"loading {folder.name}")
             self._loaded = (wanted, TextToImage(folder, params.dtype, context.threads))
         model = self._loaded[1]

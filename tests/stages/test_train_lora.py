@@ -19,7 +19,7 @@ pytest.importorskip("peft")
 
 import tiny_models
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from training_runs import blocks, dataset, everything, example, killed
 
 from spritebuild.errors import SpritebuildError, UsageError
@@ -299,6 +299,33 @@ def test_a_dataset_that_the_model_cannot_learn_is_refused(
     monkeypatch.setitem(sys.modules, "spritebuild_stages._tuning", None)  # importing it would fail
     with pytest.raises(SpritebuildError, match=message):
         train(large, dataset(tmp_path / "data", *examples), tmp_path / "out")
+
+
+def test_a_lora_for_another_base_is_refused_before_the_model_is_loaded(
+    sdxl: Path, data: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spritebuild_stages import _diffusion
+    from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
+
+    lora = train(sdxl, data, tmp_path / "out") / "lora.safetensors"
+    bare = tmp_path / "bare.safetensors"
+    save_file(load_file(lora), bare)  # without the metadata, the shapes tell
+    monkeypatch.setattr(_diffusion, "_load", None)
+    for path, told in ((lora, "stable-diffusion-xl-v1-base"), (bare, "text of 64 numbers")):
+        params = GenerateParams.model_validate({"prompt": "a block", "seed": 1, "loras": [{"name": "other"}]})
+        inputs = GenerateInputs(model=MINI, loras={"other": path})
+        action = BoundAction(params, inputs, GenerateOutputs(image=tmp_path / "image.png"))
+        with pytest.raises(UsageError, match="it was trained for another base") as caught:
+            list(Generate().run_batch([action], Context(tmp_path)))
+        assert told in str(caught.value)
+
+
+def test_nothing_is_told_by_the_environment(
+    sdxl: Path, data: Mapping[str, Path], plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GRADIENT_ACCUMULATION", "SAVE_EVERY", "LOG_INTERVAL", "IMAGE_SIZE", "WARMUP_STEPS"):
+        monkeypatch.setenv(name, "2")
+    assert (train(sdxl, data, tmp_path / "out") / "lora.safetensors").read_bytes() == plain
 
 
 def test_targets_that_are_nowhere_are_refused(sdxl: Path, data: Mapping[str, Path], tmp_path: Path) -> None:
