@@ -79,11 +79,20 @@ def placed(name: str, rgba: NDArray[np.uint8], canvas: tuple[int, int] | None) -
 
 
 def turned(rgba: NDArray[np.uint8], hue: float) -> NDArray[np.uint8]:
-    """The picture with every hue turned by a share of a circle; uint8 (H, W, 4)."""
-    hsv = np.array(Image.fromarray(rgba[..., :3]).convert("HSV"))
-    hsv[..., 0] += np.uint8(round(hue * 256) % 256)  # of 256, so the sum wraps as the circle does
-    rgb = np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))
-    return clear_hidden(np.concatenate([rgb, rgba[..., 3:]], axis=2))
+    """The picture with every hue turned by a share of a circle, at the saturation and value of HSV; uint8 (H, W, 4)."""
+    rgb = rgba[..., :3].astype(np.float64)
+    red, green, blue = np.moveaxis(rgb, 2, 0)
+    value = rgb.max(axis=2)
+    chroma = value - rgb.min(axis=2)
+    divisor = np.maximum(chroma, 1)
+    sixths = np.select(
+        [value == red, value == green],
+        [(green - blue) / divisor, 2 + (blue - red) / divisor],
+        4 + (red - green) / divisor,
+    )
+    ramp = (np.array([5, 3, 1]) + (sixths + 6 * hue)[..., None]) % 6  # Smith 1978, in the closed form of each channel
+    channels = value[..., None] - chroma[..., None] * np.clip(np.minimum(ramp, 4 - ramp), 0, 1)
+    return np.concatenate([np.rint(channels).astype(np.uint8), rgba[..., 3:]], axis=2)
 
 
 def alike(pictures: Iterable[tuple[str, NDArray[np.uint8]]], distance: int) -> Iterator[tuple[str, str]]:
