@@ -35,7 +35,8 @@ def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Rea
         "name": _plain(re.sub(r"[\d _-]+$", "", place.stem), said),
         "folder": _plain(place.parent.name, said),
     }
-    weight, dropped, hues = 1.0, None, ()
+    weight, dropped = 1.0, None
+    hues: tuple[float, ...] = ()
     for rule in rules:
         match = re.search(rule.match, path)
         if match is None:

@@ -33,7 +33,11 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
     if as_json:
         rows = [
             {
-                **{"action": d.action, "verdict": d.verdict, "reason": d.reason, "key": d.key, "outputs": d.outputs},
+                "action": d.action,
+                "verdict": d.verdict,
+                "reason": d.reason,
+                "key": d.key,
+                "outputs": d.outputs,
                 **({"foreseen": words[d.action]} if d.action in words else {}),
             }
             for d in decisions
