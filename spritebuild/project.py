@@ -164,9 +164,9 @@ def _read(path: Path, *, locked: bool) -> _Reading:
         missing = [name for name in wanted if name not in pinned]
         if missing and locked:
             raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {pins.FOLDER}/")
-        placeholders = {name: Pin(name, "unpinned", ()) for name in missing}
-        graph = resolve(spritefile, stages, {**placeholders, **pinned}, files)
-    return _Reading(spritefile, stages, store, files, remote, {**placeholders, **pinned}, missing, graph, declared_by)
+        unpinned = {name: Pin(name, "unpinned", ()) for name in missing}
+        graph = resolve(spritefile, stages, {**unpinned, **pinned}, files)
+    return _Reading(spritefile, stages, store, files, remote, {**unpinned, **pinned}, missing, graph, declared_by)
 
 
 def _signatures(paths: Iterable[Path]) -> dict[str, digest.Signature]:
