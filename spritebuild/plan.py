@@ -143,7 +143,8 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         if id in chosen:
             expected = outputs.get(id, {})
             names |= {name for name, path in action.installs if present.get(path) != expected.get(name)}
-            names |= set() if action.installs else {name for name, _ in action.outputs}
+            if not action.installs:
+                names |= {name for name, _ in action.outputs}
         if id not in outputs or any(
             name not in outputs[id] or not (known.store.has(outputs[id][name]) or outputs[id][name] in at_hand)
             for name in names

@@ -187,7 +187,7 @@ class _Resolver:
             text = self._filled(look.values["prompt"], {**words, "prompt": text}, look.where["prompt"])
         triggers = list(self.spritefile.models[look.values["model"]].triggers) if "model" in look.values else []
         for lora in look.values.get("loras", ()):
-            triggers.extend(self.trainings.triggers(lora.name))
+            triggers.extend(self.spritefile.triggers(lora.name))
         missing = [word for word in dict.fromkeys(triggers) if word.lower() not in text.lower()]
         return ", ".join([*missing, text])
 

@@ -66,11 +66,11 @@ def cards(project: Project) -> dict[str, dict[str, Any]]:
         if lora.dataset is None:
             pin = project.pins[f"loras.{name}"]
             said = {"source": pin.source, "digest": pin.digest, "licences": [pin.licence] if pin.licence else []}
-            found[name] = {"name": name, **said, "trigger_words": list(lora.triggers)}
+            found[name] = {"name": name, **said, "trigger_words": list(project.spritefile.triggers(name))}
             continue
         card = decided.outputs.get(f"loras.{name}:{LORA_CARD}", {}).get("card")
-        words = (project.spritefile.datasets[lora.dataset].model_extra or {}).get("triggers", [])
-        found[name] = {"name": name, "base_model": {"name": lora.model}, "trigger_words": list(words)}
+        words = list(project.spritefile.triggers(name))
+        found[name] = {"name": name, "base_model": {"name": lora.model}, "trigger_words": words}
         if card is not None and project.store.has(card):
             found[name] = json.loads(Path(project.store.checked(card)).read_bytes())
         elif lora.save is not None and (beside := project.root / lora.save).with_suffix(".json").is_file():
@@ -87,7 +87,6 @@ class Alone:
     out: Path
     data: Mapping[str, Any]
     train: Mapping[str, Any]
-    card: Mapping[str, Any]
 
 
 def alone(said: Alone, threads: int, status: Status) -> dict[str, Any]:
@@ -95,8 +94,7 @@ def alone(said: Alone, threads: int, status: Status) -> dict[str, Any]:
     stages = Stages()
     data = _params(stages[DATASET], said.data, "--data")
     train = _params(stages[TRAIN_LORA], said.train, "--param")
-    card = {"name": said.out.name, "base": said.model, **said.card}
-    _params(stages[LORA_CARD], card, "--card")
+    card = _params(stages[LORA_CARD], {"name": said.out.name, "base": said.model}, "--out")
     model, pinned = _model(said.model)
     files = _files(said.dataset)
     about = {"model": pinned, "files": {name: digest.of_file(path) for name, path in files.items()}}

@@ -129,7 +129,7 @@ class Trainings:
         lora = self.spritefile.loras[name]
         assert lora.dataset is not None
         inputs = [*self._data(lora.dataset), *self._models(model=lora.model)]
-        learned = self.triggers(name)
+        learned = self.spritefile.triggers(name)
         for number, word in enumerate(lora.triggers):
             if word not in learned:
                 hint = f"add it to the triggers of datasets.{lora.dataset}: it stands in no caption otherwise"
@@ -138,13 +138,6 @@ class Trainings:
         if action is not None:
             self._card(name, action)
         return action
-
-    def triggers(self, lora: str) -> tuple[str, ...]:
-        """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
-        declared = self.spritefile.loras[lora]
-        if declared.dataset is None:
-            return declared.triggers
-        return tuple((self.spritefile.datasets[declared.dataset].model_extra or {}).get("triggers", ()))
 
     def _card(self, name: str, training: Action) -> None:
         """Add what people should know of a lora: an action of its own, so that words are edited without training."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from spritebuild_stages._dataset import Dataset, Example
+from spritebuild_stages._grid import CHECKER, SQUARE
 
 COLUMNS = 8
 SHOWN = 120  # pictures at most: more are not looked at
@@ -17,8 +18,6 @@ GAP = 12
 LINE = 12  # the font is 11 pixels high
 LINES = 4  # of captions below a picture, at most
 GLYPH = 6  # width of a character
-CHECKER = ((168, 168, 168), (148, 148, 148))
-SQUARE = 8
 PAPER, INK, FAINT, HELD_OUT = (244, 244, 240), (24, 24, 24), (120, 120, 120), (190, 60, 20)
 
 

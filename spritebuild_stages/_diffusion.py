@@ -78,6 +78,13 @@ class Drawn:
     pixels: NDArray[np.float32]
     blanked: bool = False
 
+    @property
+    def rgba(self) -> NDArray[np.uint8]:
+        """RGBA of 8 bits (H, W, 4), rounded half to even as diffusers does; no alpha is opaque."""
+        rgba = np.full((*self.pixels.shape[:2], 4), 255, np.uint8)
+        rgba[..., : self.pixels.shape[2]] = np.rint(self.pixels * 255)
+        return rgba
+
 
 class TextToImage:
     """A loaded model. Equal items, settings and batch size give equal bits wherever the kernels allow it."""

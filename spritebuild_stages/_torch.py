@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform as host
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from spritebuild.errors import MachineError
+from spritebuild.stage import Context, Stage
 
 # Read by cuBLAS, oneDNN and the Hugging Face libraries when they start, so set before the first import.
 ENVIRONMENT = {
@@ -26,6 +27,16 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
+
+
+class TorchStage(Stage):
+    """A stage that computes with PyTorch, on whatever device there is."""
+
+    device = "accelerator"
+
+    def platform(self, context: Context) -> Mapping[str, str]:
+        """The device, the CPU (it makes the noise), the libraries and the number of threads."""
+        return platform(context.threads)
 
 
 def start(threads: int) -> Any:

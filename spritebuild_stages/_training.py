@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spritebuild.errors import MachineError, StageError, UsageError
 from spritebuild.stage import Params
 from spritebuild_stages._draws import hashed
+from spritebuild_stages._torch import TorchStage
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +101,16 @@ def foreseen(params: TrainParams, batches_per_epoch: int | None) -> str:
     steps = total_steps(params, batches_per_epoch or 1)
     rest = "" if params.steps is not None else f" in {params.epochs} epochs of {batches_per_epoch} batches"
     return f"{steps} steps of {params.batch * params.accumulation} pictures{rest}"
+
+
+class TrainingStage(TorchStage):
+    """A stage that trains something; its params are a TrainParams."""
+
+    resumable = True
+
+    def foreseen(self, params: Any, inputs: Mapping[str, Path]) -> str:
+        """How many steps or epochs there will be."""
+        return foreseen(params, None)
 
 
 def rate(params: TrainParams, step: int, steps: int) -> float:

@@ -259,9 +259,7 @@ class Tuned:
         pictures = []
         for sample in self.sample_prompts():
             (drawn,) = self.model.draw([Item(sample.prompt, "", sample.seed)], settings)
-            rgba = np.full((height, width, 4), 255, np.uint8)
-            rgba[..., : drawn.pixels.shape[2]] = np.rint(drawn.pixels * 255)
-            pictures.append(rgba)
+            pictures.append(drawn.rgba)
         return pictures
 
 

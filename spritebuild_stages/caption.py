@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import Field
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params, Stage
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params
+from spritebuild_stages._torch import TorchStage
 
 SAY_EVERY = 20  # pictures
 
@@ -36,11 +37,10 @@ class CaptionOutputs(Outputs):
     captions: Path = Path("captions.json")
 
 
-class Caption(Stage):
+class Caption(TorchStage):
     """One picture at a time, each word the likeliest: a caption depends on its picture alone."""
 
     version = 1
-    device = "accelerator"
     Params = CaptionParams
     Inputs = CaptionInputs
     Outputs = CaptionOutputs
@@ -48,12 +48,6 @@ class Caption(Stage):
     def affinity(self, params: CaptionParams, inputs: Mapping[str, str]) -> Hashable:
         """The model."""
         return inputs["model"], params.dtype
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         from spritebuild_stages._captioner import Captioner

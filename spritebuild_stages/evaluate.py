@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spritebuild.errors import RegressionError, UsageError
-from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params, Stage
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params
+from spritebuild_stages._torch import TorchStage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,20 +84,13 @@ class EvaluateOutputs(Outputs):
     table: Path = Path("report.md")
 
 
-class Evaluate(Stage):
+class Evaluate(TorchStage):
     """Some seconds for a hundred pictures. Bump the version when a number is computed in another way."""
 
     version = 1
-    device = "accelerator"
     Params = EvaluateParams
     Inputs = EvaluateInputs
     Outputs = EvaluateOutputs
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Judge the pictures, the baseline, and real pictures that were held out, in the same way."""

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params, Stage
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params
 from spritebuild_stages._schedulers import LCM_STEPS, SchedulerName
+from spritebuild_stages._torch import TorchStage
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from spritebuild_stages._diffusion import Item, Settings, TextToImage
     from spritebuild_stages._loras import Lora
 
@@ -75,11 +73,10 @@ class GenerateOutputs(Outputs):
     image: Path = Path("image.png")
 
 
-class Generate(Stage):
+class Generate(TorchStage):
     """Keeps the model of the last call loaded; holds verdicts of the slot probe for as long as it lives."""
 
     version = 1
-    device = "accelerator"
     Params = GenerateParams
     Inputs = GenerateInputs
     Outputs = GenerateOutputs
@@ -95,12 +92,6 @@ class Generate(Stage):
         loras = tuple((lora.name, lora.weight) for lora in params.loras)
         model = (inputs["model"], params.dtype, others, loras)
         return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance)
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU (it makes the noise), the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
 
     def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
         """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
@@ -122,7 +113,7 @@ class Generate(Stage):
             group = items[start : start + batch]
             padding = [group[0]] * (batch - len(group))
             for index, drawn in enumerate(model.draw([*group, *padding], settings)[: len(group)], start):
-                _png.write(actions[index].outputs.image, _rgba(drawn.pixels))
+                _png.write(actions[index].outputs.image, drawn.rgba)
                 warnings = [*cautions, *_item_cautions(model, items[index], settings)]
                 if drawn.blanked:
                     warnings.append("the model's own safety checker blanked the image")
@@ -142,7 +133,8 @@ class Generate(Stage):
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded, self._loras = None, ()
             release(context.threads)
-            check(inspect_folder(folder), loras)
+            if loras:
+                check(inspect_folder(folder), loras)
             context.say(f"loading {folder.name}")
             self._loaded = (wanted, TextToImage(folder, params.dtype, context.threads))
         model = self._loaded[1]
@@ -205,12 +197,3 @@ def _item_cautions(model: TextToImage, item: Item, settings: Settings) -> list[s
     elif item.negative and (cut := model.cut_words(item.negative)):
         cautions.append(f"the negative prompt is too long for the model, which does not see: {cut}")
     return cautions
-
-
-def _rgba(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Floats (H, W, 3 or 4) in 0..1 to RGBA of 8 bits, rounded half to even as diffusers does; no alpha is opaque."""
-    import numpy as np
-
-    rgba = np.full((*pixels.shape[:2], 4), 255, np.uint8)
-    rgba[..., : pixels.shape[2]] = np.rint(pixels * 255)
-    return rgba

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Stage
-from spritebuild_stages._training import TrainParams
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs
+from spritebuild_stages._training import TrainingStage, TrainParams
 
 if TYPE_CHECKING:
     import torch
@@ -77,27 +77,13 @@ class TrainClassifierOutputs(Outputs):
     log: Path = Path("log.jsonl")
 
 
-class TrainClassifier(Stage):
+class TrainClassifier(TrainingStage):
     """A few minutes on a CPU for some thousand sprites."""
 
     version = 1
-    device = "accelerator"
-    resumable = True
     Params = TrainClassifierParams
     Inputs = TrainClassifierInputs
     Outputs = TrainClassifierOutputs
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
-
-    def foreseen(self, params: TrainClassifierParams, inputs: Mapping[str, Path]) -> str:
-        """How many steps or epochs there will be."""
-        from spritebuild_stages._training import foreseen
-
-        return foreseen(params, None)
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Learn from all classes alike, then read what was held out."""

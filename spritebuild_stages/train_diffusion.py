@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs, Stage
+from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs
 from spritebuild_stages._diffusion_params import TrainDiffusionParams
-from spritebuild_stages._training import SamplePrompt
+from spritebuild_stages._training import SamplePrompt, TrainingStage
 
 if TYPE_CHECKING:
     import torch
@@ -62,27 +62,13 @@ class _Task:
     warnings: list[str]
 
 
-class TrainDiffusion(Stage):
+class TrainDiffusion(TrainingStage):
     """Trains a UNet or an integrator transformer on the latents of an autoencoder."""
 
     version = 1
-    device = "accelerator"
-    resumable = True
     Params = TrainDiffusionParams
     Inputs = TrainDiffusionInputs
     Outputs = TrainDiffusionOutputs
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
-
-    def foreseen(self, params: TrainDiffusionParams, inputs: Mapping[str, Path]) -> str:
-        """How many steps or epochs there will be."""
-        from spritebuild_stages._training import foreseen
-
-        return foreseen(params, None)
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Encode the dataset, train, save the pipeline."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Stage
+from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs
 from spritebuild_stages._lora_files import ARCHITECTURES
-from spritebuild_stages._training import SamplePrompt, TrainParams
+from spritebuild_stages._training import SamplePrompt, TrainingStage, TrainParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,21 +95,13 @@ class TrainLoraOutputs(Outputs):
     summary: Path = Path("summary.json")
 
 
-class TrainLora(Stage):
+class TrainLora(TrainingStage):
     """Trains alone on its device."""
 
     version = 1
-    device = "accelerator"
-    resumable = True
     Params = TrainLoraParams
     Inputs = TrainLoraInputs
     Outputs = TrainLoraOutputs
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
 
     def foreseen(self, params: TrainLoraParams, inputs: Mapping[str, Path]) -> str:
         """How many steps there will be."""

@@ -7,19 +7,20 @@ measured at the end and stored: a noise schedule means nothing on latents of any
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs, Stage
+from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs
+from spritebuild_stages._training import TrainingStage
 from spritebuild_stages._vae_params import TrainVaeParams
 
 if TYPE_CHECKING:
     import torch
 
     from spritebuild_stages._dataset import Example
-    from spritebuild_stages._training import Training
+    from spritebuild_stages._training import Training, TrainingStage
 
 SAMPLES = 12
 CHANNELS_A_GROUP, MOST_GROUPS = 4, 32  # of the group normalization, as in the autoencoders of Stable Diffusion
@@ -43,27 +44,13 @@ class TrainVaeOutputs(Outputs):
     samples: Path = Path("samples.png")
 
 
-class TrainVae(Stage):
+class TrainVae(TrainingStage):
     """Trains an AutoencoderKL with four channels in and out."""
 
     version = 1
-    device = "accelerator"
-    resumable = True
     Params = TrainVaeParams
     Inputs = TrainVaeInputs
     Outputs = TrainVaeOutputs
-
-    def platform(self, context: Context) -> Mapping[str, str]:
-        """The device, the CPU, the libraries and the number of threads."""
-        from spritebuild_stages import _torch
-
-        return _torch.platform(context.threads)
-
-    def foreseen(self, params: TrainVaeParams, inputs: Mapping[str, Path]) -> str:
-        """How many steps or epochs there will be."""
-        from spritebuild_stages._training import foreseen
-
-        return foreseen(params, None)
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Train, measure the latents, reconstruct what was held out."""

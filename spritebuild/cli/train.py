@@ -80,7 +80,7 @@ def train_lora(
             if "steps" not in told and "epochs" not in told:
                 raise UsageError("how long?", hint="say --steps or --epochs")
             described = {**({"triggers": list(triggers)} if triggers else {}), **_table(data, "--data")}
-            summary = alone(Alone(model, dataset, out, described, told, {}), threads, status)
+            summary = alone(Alone(model, dataset, out, described, told), threads, status)
     files = summary.pop("files")
     if as_json:
         click.echo(json.dumps({"files": files, **summary}))

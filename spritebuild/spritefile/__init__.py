@@ -80,6 +80,13 @@ class Spritefile:
     files: tuple[SourceFile, ...]
     include: tuple[str, ...] = ()
 
+    def triggers(self, lora: str) -> tuple[str, ...]:
+        """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
+        declared = self.loras[lora]
+        if declared.dataset is None:
+            return declared.triggers
+        return tuple((self.datasets[declared.dataset].model_extra or {}).get("triggers", ()))
+
     def fault(self, path: Sequence[str | int], message: str, hint: str | None = None, *, key: bool = True) -> Fault:
         """A fault at the place of a key such as ("styles", "ruins", "steps"), or of its value."""
         return point(self.files, Mistake(tuple(path), message, hint, key))
