@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from spritebuild_stages._dataset import Example
-    from spritebuild_stages._training import Training, TrainingStage
+    from spritebuild_stages._training import Training
 
 SAMPLES = 12
 CHANNELS_A_GROUP, MOST_GROUPS = 4, 32  # of the group normalization, as in the autoencoders of Stable Diffusion
