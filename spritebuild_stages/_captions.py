@@ -25,6 +25,7 @@ class Reading:
     weight: float = 1.0
     dropped: str | None = None  # the regular expression that dropped it
     hues: tuple[float, ...] = ()  # of copies
+    dyes: tuple[str, ...] = ()  # of copies
 
 
 def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Reading:
@@ -37,6 +38,7 @@ def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Rea
     }
     weight, dropped = 1.0, None
     hues: tuple[float, ...] = ()
+    dyes: tuple[str, ...] = ()
     for rule in rules:
         match = re.search(rule.match, path)
         if match is None:
@@ -44,8 +46,9 @@ def read_path(path: str, rules: Iterable[Rule], words: Mapping[str, str]) -> Rea
         weight *= rule.weight
         dropped = dropped or (rule.match if rule.drop else None)
         hues = rule.hues or hues
+        dyes = rule.dyes or dyes
         slots |= {slot: _plain(match.expand(text), said, hyphens=True) for slot, text in rule.set.items()}
-    return Reading(slots, weight, dropped, hues)
+    return Reading(slots, weight, dropped, hues, dyes)
 
 
 def filled(templates: Iterable[str], slots: Mapping[str, str]) -> tuple[str, ...]:
@@ -67,6 +70,14 @@ def with_triggers(caption: str, triggers: Iterable[str]) -> str:
 def contains(caption: str, trigger: str) -> bool:
     """Whether a trigger is among the words of a caption."""
     return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", caption, re.IGNORECASE) is not None
+
+
+def without(captions: Iterable[str], withheld: Iterable[str]) -> tuple[str, ...]:
+    """The captions that do not say all words of one of `withheld`, in any order."""
+    sayings = [text.split() for text in withheld]
+    return tuple(
+        caption for caption in captions if not any(all(contains(caption, word) for word in said) for said in sayings)
+    )
 
 
 def sidecar(path: Path, name: str) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ Slot = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Template = Annotated[str, Field(max_length=1000), AfterValidator(_template)]
 Words = Annotated[str, Field(max_length=200), AfterValidator(_said)]
 Weight = Annotated[float, Field(gt=0, le=1000)]
+Dye = Literal["red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "brown", "gray", "white", "black"]
 Turn = Annotated[float, Field(gt=0, lt=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
@@ -58,7 +59,12 @@ class Rule(BaseModel):
         (),
         max_length=16,
         description="Copies with hues turned by these shares of a circle, with `auto`: their {color} is measured; one "
-        "that is called as before is left out.",
+        "that is called as before is left out. A picture and its copies are drawn as often as a picture without any.",
+    )
+    dyes: tuple[Dye, ...] = Field(
+        (),
+        max_length=16,
+        description="Copies dyed in these colors, likewise: for what is gray, and has no hue to turn.",
     )
 
     @model_validator(mode="after")
@@ -147,6 +153,12 @@ class DatasetParams(Params):
     words: dict[str, str] = Field(
         {}, description='Words of slots and what is said instead, such as armour = "armor"; "" drops the word.'
     )
+    withheld: tuple[Words, ...] = Field(
+        (),
+        max_length=1000,
+        description="Words that no caption says together, such as `red dragon`, to ask a model for what it was never "
+        "told: such captions are left out, a picture with no other one is held out, and a copy is not made.",
+    )
     triggers: tuple[Words, ...] = Field(
         (), max_length=16, description="Words put before every caption that does not contain them."
     )
@@ -198,8 +210,8 @@ class DatasetParams(Params):
     def _agree(self) -> DatasetParams:
         if self.captions == "sidecar" and self.templates != type(self).model_fields["templates"].default:
             raise ValueError('templates make captions only with captions = "auto"')
-        if self.captions == "sidecar" and any(rule.hues for rule in self.rules):
-            raise ValueError('copies in other hues need captions of their own: hues need captions = "auto"')
+        if self.captions == "sidecar" and any(rule.hues or rule.dyes for rule in self.rules):
+            raise ValueError('copies in other colors need captions of their own: they need captions = "auto"')
         if self.shares and self.balance is None:
             raise ValueError("shares are of the values of a slot: name it in balance")
         if self.min_side > self.max_side:

@@ -23,6 +23,8 @@ from spritebuild_stages.ops.trim import pad, trim
 OPAQUE = 128  # the least alpha that counts as opaque
 GROUND = 128  # gray, on which pictures are hashed: the hash ignores alpha
 CELLS = 4  # a side of the grid of mean colors
+LUMA = np.array([299, 587, 114])  # of red, green and blue, in thousandths
+OWN = 0.25  # of its color a picture keeps when it is dyed
 SAME_COLOR = 24  # of 255: how far the mean colors of a cell may be apart in pictures of the same colors
 
 
@@ -93,6 +95,21 @@ def turned(rgba: NDArray[np.uint8], hue: float) -> NDArray[np.uint8]:
     ramp = (np.array([5, 3, 1]) + (sixths + 6 * hue)[..., None]) % 6  # Smith 1978, in the closed form of each channel
     channels = value[..., None] - chroma[..., None] * np.clip(np.minimum(ramp, 4 - ramp), 0, 1)
     return np.concatenate([np.rint(channels).astype(np.uint8), rgba[..., 3:]], axis=2)
+
+
+def dyed(rgba: NDArray[np.uint8], dye: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """The picture in shades of a color, uint8 (H, W, 4): of its own color there is left a quarter.
+
+    A gradient map: black stays black, white stays white, and what is as light as the dye (Rec. 601 luma) becomes the
+    dye.
+    """
+    luma = rgba[..., :3].astype(np.int64) @ LUMA
+    full = int(np.array(dye) @ LUMA)
+    below = luma[..., None] * np.array(dye) / full
+    above = 255 - (255_000 - luma[..., None]) * (255 - np.array(dye)) / (255_000 - full)
+    shades = np.where(luma[..., None] <= full, below, above)
+    mixed = np.rint(shades * (1 - OWN) + rgba[..., :3] * OWN)
+    return np.concatenate([mixed.astype(np.uint8), rgba[..., 3:]], axis=2)
 
 
 def alike(pictures: Iterable[tuple[str, NDArray[np.uint8]]], distance: int) -> Iterator[tuple[str, str]]:

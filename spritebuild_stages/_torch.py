@@ -14,11 +14,13 @@ from typing import Any
 from spritebuild.errors import MachineError
 from spritebuild.stage import Context, Stage
 
-# Read by cuBLAS, oneDNN and the Hugging Face libraries when they start, so set before the first import.
+# Read by cuBLAS, oneDNN and the Hugging Face libraries when they start, so set before the first import. Weights are
+# loaded by the thread that computes: others would not heed the number of threads, nor survive a fork.
 ENVIRONMENT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "NVIDIA_TF32_OVERRIDE": "0",
     "TOKENIZERS_PARALLELISM": "false",
+    "HF_DEACTIVATE_ASYNC_LOAD": "1",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -6,7 +6,7 @@ The pictures are in the order of their paths, composed ones last; nothing depend
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ class DatasetOutputs(Outputs):
 class Dataset(Stage):
     """Refuses what is likely a mistake before it decodes a picture: a set is trained on for hours."""
 
-    version = 1
+    version = 2
     Params = DatasetParams
     Inputs = DatasetInputs
     Outputs = DatasetOutputs
@@ -86,6 +86,7 @@ class _Entry:
     slots: Mapping[str, str]
     weight: float
     of: str  # the name of the picture that it is a copy of, or its own
+    part: float  # of a picture and its copies, in how often they are drawn
 
 
 @dataclass
@@ -117,9 +118,11 @@ class _Making:
             slots = self._measured(readings[name].slots, rgba, () if sidecars else params.templates)
             captions = given.get(name) or _captions.filled(params.templates, slots)
             unsaid += [name] * (not captions)
-            self._add(name, rgba, captions, slots, readings[name].weight)
-            if name not in given:
-                self._copies(name, rgba, readings[name])
+            copies = [] if name in given else list(self._copies(rgba, readings[name]))
+            weight = readings[name].weight
+            self._add(name, rgba, captions, slots, weight, part=0.5 if copies else 1.0)
+            for what, copy, said, told in copies:
+                self._add(f"{name}@{what}", copy, said, told, weight, of=name, part=0.5 / len(copies))
         if unsaid:
             hint = "add a template whose slots they all have, or rules that set these slots"
             facts = shown(unsaid, "picture")
@@ -129,17 +132,24 @@ class _Making:
                 hint=hint,
             )
 
-    def _copies(self, name: str, rgba: NDArray[np.uint8], reading: _captions.Reading) -> None:
-        """Add the picture in other hues. A copy is held out if the picture is: it would tell what that looks like."""
-        from spritebuild_stages._colors import color_word
-        from spritebuild_stages._dataset_pictures import turned
+    def _copies(
+        self, rgba: NDArray[np.uint8], reading: _captions.Reading
+    ) -> Iterator[tuple[str, NDArray[np.uint8], tuple[str, ...], Mapping[str, str]]]:
+        """Names, pixels, captions and slots of the picture in other colors, by which each of them is called.
 
-        for hue in reading.hues:
-            copy = turned(rgba, hue)
+        A copy is held out if the picture is: it would tell what that looks like.
+        """
+        from spritebuild_stages._colors import NAMED, color_word
+        from spritebuild_stages._dataset_pictures import dyed, turned
+
+        colored = [template for template in self.params.templates if "color" in _captions.slots_of([template])]
+        others = [(f"{hue:g}", turned(rgba, hue)) for hue in reading.hues]
+        others += [(dye, dyed(rgba, NAMED[dye][0])) for dye in reading.dyes]
+        for what, copy in others:
             if (color := color_word(copy)) != color_word(rgba):
                 slots = {**reading.slots, "color": color}
-                if captions := _captions.filled(self.params.templates, slots):
-                    self._add(f"{name}@{hue:g}", copy, captions, slots, reading.weight, of=name)
+                if captions := _captions.without(_captions.filled(colored, slots), self.params.withheld):
+                    yield what, copy, captions, slots
 
     def dolls(self, found: Found, told: Compose) -> int:
         """Add the composed pictures; how many."""
@@ -186,9 +196,10 @@ class _Making:
         examples = []
         for entry, weight in zip(self.entries, self._balanced(), strict=True):
             name, pixels = entry.picture.name, entry.picture.pixels
-            said = dict.fromkeys(_captions.with_triggers(caption, params.triggers) for caption in entry.captions)
+            kept = _captions.without(entry.captions, params.withheld)
+            said = dict.fromkeys(_captions.with_triggers(text, params.triggers) for text in kept or entry.captions)
             labels = {label: entry.slots[label] for label in params.labels if entry.slots.get(label)}
-            held_out = chance(entry.of, "held out") < params.held_out
+            held_out = not kept or chance(entry.of, "held out") < params.held_out
             examples.append(_dataset.Example(name, tuple(said), pixels, params.repeats, weight, held_out, labels))
         _check_triggers(examples, params.triggers)
         if all(example.held_out for example in examples):
@@ -203,10 +214,11 @@ class _Making:
         slots: Mapping[str, str],
         weight: float,
         of: str | None = None,
+        part: float = 1.0,
     ) -> None:
         from spritebuild_stages._dataset_pictures import placed
 
-        self.entries.append(_Entry(placed(name, rgba, self.params.size), captions, slots, weight, of or name))
+        self.entries.append(_Entry(placed(name, rgba, self.params.size), captions, slots, weight, of or name, part))
 
     def _skip(self, name: str, reason: str, detail: str) -> None:
         from spritebuild_stages._dataset import Skipped
@@ -232,7 +244,7 @@ class _Making:
 
     def _balanced(self) -> list[float]:
         """The weights, shared among the pictures of one value of `balance`; without rules they are 1 on average."""
-        slot, weights = self.params.balance, [entry.weight for entry in self.entries]
+        slot, weights = self.params.balance, [entry.weight * entry.part for entry in self.entries]
         if slot is None:
             return weights
         values = [entry.slots.get(slot, "") for entry in self.entries]
@@ -243,12 +255,14 @@ class _Making:
                 facts=shown(lacking, "picture"),
                 hint=f"add rules that set {slot} for every picture",
             )
-        counts = Counter(values)
+        counts: dict[str, float] = {}
+        for entry, value in zip(self.entries, values, strict=True):
+            counts[value] = counts.get(value, 0.0) + entry.part
         if unknown := sorted(self.params.shares.keys() - counts.keys()):
             there = ", ".join(sorted(counts))
             raise UsageError(f"no picture whose {slot} is {unknown[0]!r}, which has a share", facts=[(slot, there)])
         shares = [self.params.shares.get(value, 1.0) for value in values]
-        equal = len(values) / len(counts)
+        equal = sum(counts.values()) / len(counts)
         return [
             weight * share * equal / counts[value] for weight, share, value in zip(weights, shares, values, strict=True)
         ]

@@ -28,7 +28,7 @@ from spritebuild_stages.dataset import Dataset
 
 def test_the_stage_is_found_by_its_kind() -> None:
     stage = Stages()["dataset"]
-    assert (stage.kind, stage.version, stage.device) == ("dataset", 1, "cpu")
+    assert (stage.kind, stage.version, stage.device) == ("dataset", 2, "cpu")
 
 
 def test_importing_the_stage_imports_no_numpy() -> None:
@@ -286,11 +286,59 @@ def test_copies_in_other_hues_are_called_by_their_color_and_held_out_together(tm
         original = made[name.partition("@")[0]]
         assert (original.captions, copy.captions) == (("crimson potion",), ("green potion",))
         assert copy.labels == {"color": "green"}
-        assert (copy.held_out, copy.weight) == (original.held_out, 2)
+        assert (copy.held_out, copy.weight, original.weight) == (original.held_out, 1, 1)  # two as one of weight 2
         assert np.array_equal(copy.pixels[..., 3], red[..., 3])
         assert copy.pixels[4, 4].tolist() == [30, 200, 30, 255]
         assert not copy.pixels[0].any()
     assert len({copy.held_out for copy in copies.values()}) == 2
+
+
+def test_gray_pictures_are_dyed_and_drawn_as_often_as_one_without_copies(tmp_path: Path) -> None:
+    steel = np.zeros((8, 8, 4), np.uint8)
+    steel[:, 1:7] = [(level, level, level, 255) for level in (0, 40, 80, 120, 160, 200)]
+    files = {"sword/steel.png": steel, "sword/other.png": flat((200, 30, 30)), "wall/wall.png": steel}
+    rule = {"match": "steel", "set": {"what": "blade"}, "dyes": ["red", "blue", "gray"]}
+    templates = ["{color} {folder}", "{what}", "{folder}"]
+    told = {"captions": "auto", "templates": templates, "rules": [rule], "balance": "folder"}
+    made = make(tmp_path, put(tmp_path, files), **told)
+    copies = [name for name in made.names if "@" in name]
+    assert copies == ["sword/steel.png@red", "sword/steel.png@blue"]  # gray it is
+    assert [made[name].captions for name in copies] == [("red sword",), ("blue sword",)]  # by their colors only
+    for name, strongest in zip(copies, (0, 2), strict=True):
+        colors = made[name].pixels[0, 1:7, :3].astype(int)
+        assert np.array_equal(made[name].pixels[..., 3], steel[..., 3])
+        assert colors[0].tolist() == [0, 0, 0]
+        assert (np.diff(colors.sum(axis=1)) > 0).all()  # as dark and light as before, in order
+        assert (colors[1:].argmax(axis=1) == strongest).all()
+    weights = {example.name: example.weight for example in made.dataset.examples}
+    steels = [weight for name, weight in weights.items() if name.startswith("sword/steel")]
+    assert sum(steels) == pytest.approx(weights["sword/other.png"])
+    assert sum(steels) + weights["sword/other.png"] == pytest.approx(weights["wall/wall.png"])
+
+
+def test_what_is_withheld_no_caption_says(tmp_path: Path) -> None:
+    files = {
+        "dragon/red.png": flat((200, 30, 30)),
+        "dragon/green.png": flat((50, 160, 50)),
+        "potion/red.png": flat((200, 30, 30)),
+        "redcap/red.png": flat((200, 30, 30)),
+    }
+    told = {"captions": "auto", "templates": ["a {folder} that is {color}"], "withheld": ["Red dragon", "blue dragon"]}
+    rules = [{"match": "potion", "hues": [1 / 3]}, {"match": "dragon/green", "hues": [1 / 3]}]
+    made = make(tmp_path, put(tmp_path, files), **told, rules=rules)
+    assert made.names == [
+        "dragon/green.png",
+        "dragon/red.png",
+        "potion/red.png",
+        "potion/red.png@0.333333",
+        "redcap/red.png",
+    ]  # and no blue dragon
+    assert [example.name for example in made.dataset.examples if example.held_out] == ["dragon/red.png"]
+    more = make(
+        tmp_path / "more", put(tmp_path / "more", files), **{**told, "templates": [*told["templates"], "{folder}"]}
+    )
+    assert more["dragon/red.png"].captions == ("dragon",)
+    assert not more["dragon/red.png"].held_out
 
 
 def test_a_corrected_caption_is_not_said_of_copies(tmp_path: Path) -> None:
@@ -395,6 +443,9 @@ def test_summary_counts(tmp_path: Path) -> None:
         {"balance": "name", "shares": {"a": 0}},
         {"rules": [{"match": "a", "hues": [0.5]}]},
         {"captions": "auto", "rules": [{"match": "a", "hues": [1]}]},
+        {"rules": [{"match": "a", "dyes": ["red"]}]},
+        {"captions": "auto", "rules": [{"match": "a", "dyes": ["crimson"]}]},
+        {"withheld": [" "]},
         {"triggers": [" "]},
         {"held_out": 0.6},
         {"unique": -1},
