@@ -1,1 +1,1 @@
-"""What a build can run: one file a stage, none imports another. Files that begin with _ are shared by stages."""
+"""What a build can run: one file a stage, none imports another. What they share is in the packages beside them."""

@@ -50,10 +50,10 @@ class Caption(TorchStage):
         return inputs["model"], params.dtype
 
     def run(self, action: BoundAction, context: Context) -> Notes:
-        from spritebuild_stages._captioner import Captioner
-        from spritebuild_stages._dataset import canonical
-        from spritebuild_stages._dataset_files import PICTURES, counted
-        from spritebuild_stages._dataset_pictures import decoded
+        from spritebuild_stages.datasets.artifact import canonical
+        from spritebuild_stages.datasets.blip import Captioner
+        from spritebuild_stages.datasets.files import PICTURES, counted
+        from spritebuild_stages.datasets.loading import decoded
 
         params: CaptionParams = action.params
         files = {

@@ -15,17 +15,17 @@ from pydantic import Field
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Stage
-from spritebuild_stages import _captions
-from spritebuild_stages._dataset_files import Found, counted, gather, shown, unread
-from spritebuild_stages._dataset_params import Compose, DatasetParams
 from spritebuild_stages._draws import chance
+from spritebuild_stages.datasets import captioning
+from spritebuild_stages.datasets.files import Found, counted, gather, shown, unread
+from spritebuild_stages.datasets.params import Compose, DatasetParams
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spritebuild_stages import _dataset
-    from spritebuild_stages._dataset_pictures import Picture
+    from spritebuild_stages.datasets import artifact
+    from spritebuild_stages.datasets.loading import Picture
 
 DROPPED, DUPLICATE = "dropped by a rule", "looks like another one"
 
@@ -56,7 +56,8 @@ class Dataset(Stage):
     Outputs = DatasetOutputs
 
     def run(self, action: BoundAction, context: Context) -> Notes:
-        from spritebuild_stages import _dataset, _dataset_report, _dataset_summary, _png
+        from spritebuild_stages.datasets import artifact, contact_sheet, figures
+        from spritebuild_stages.images import png
 
         params: DatasetParams = action.params
         found = gather(action.inputs.files, action.inputs.source, params)
@@ -67,13 +68,13 @@ class Dataset(Stage):
         skipped = sorted(making.skipped, key=lambda skip: skip.name)
         warnings = [
             *_left_out(found, skipped, params),
-            *_dataset_summary.lint(dataset, origins, params.labels, params.held_out),
+            *figures.lint(dataset, origins, params.labels, params.held_out),
         ]
         outputs = action.outputs
-        _dataset.write(outputs.images, outputs.manifest, dataset, origins=origins, skipped=skipped)
-        figures = _dataset_summary.summary(dataset, origins, skipped, composed, warnings)
-        outputs.summary.write_text(_dataset.canonical(figures), encoding="utf-8", newline="\n")
-        _png.write(outputs.report, _dataset_report.contact_sheet(dataset, _title(figures)))
+        artifact.write(outputs.images, outputs.manifest, dataset, origins=origins, skipped=skipped)
+        summary = figures.summary(dataset, origins, skipped, composed, warnings)
+        outputs.summary.write_text(artifact.canonical(summary), encoding="utf-8", newline="\n")
+        png.write(outputs.report, contact_sheet.contact_sheet(dataset, _title(summary)))
         return {"pictures": len(dataset.examples), "skipped": len(skipped), "warnings": warnings}
 
 
@@ -95,28 +96,28 @@ class _Making:
 
     params: DatasetParams
     entries: list[_Entry] = field(default_factory=list)
-    skipped: list[_dataset.Skipped] = field(default_factory=list)
+    skipped: list[artifact.Skipped] = field(default_factory=list)
 
     def pictures(self, found: Found, corrections: Path | None) -> None:
         """Add the pictures that are files."""
-        from spritebuild_stages import _dataset_pictures
+        from spritebuild_stages.datasets import loading
 
         params = self.params
-        readings = {name: _captions.read_path(name, params.rules, params.words) for name in found.pictures}
+        readings = {name: captioning.read_path(name, params.rules, params.words) for name in found.pictures}
         kept = {name: path for name, path in found.pictures.items() if readings[name].dropped is None}
         for name in found.pictures.keys() - kept.keys():
             self._skip(name, DROPPED, readings[name].dropped or "")
         sidecars = params.captions == "sidecar"
-        given = _captions.given(found, kept, corrections, sidecars=sidecars)
-        decoded = {name: rgba for name, rgba in _dataset_pictures.decoded(kept) if self._fits(name, rgba)}
+        given = captioning.given(found, kept, corrections, sidecars=sidecars)
+        decoded = {name: rgba for name, rgba in loading.decoded(kept) if self._fits(name, rgba)}
         if params.unique is not None:
-            for name, other in list(_dataset_pictures.alike(decoded.items(), params.unique)):
+            for name, other in list(loading.alike(decoded.items(), params.unique)):
                 self._skip(name, DUPLICATE, other)
                 del decoded[name]
         unsaid = []
         for name, rgba in decoded.items():
             slots = self._measured(readings[name].slots, rgba, () if sidecars else params.templates)
-            captions = given.get(name) or _captions.filled(params.templates, slots)
+            captions = given.get(name) or captioning.filled(params.templates, slots)
             unsaid += [name] * (not captions)
             copies = [] if name in given else list(self._copies(rgba, readings[name]))
             weight = readings[name].weight
@@ -133,44 +134,44 @@ class _Making:
             )
 
     def _copies(
-        self, rgba: NDArray[np.uint8], reading: _captions.Reading
+        self, rgba: NDArray[np.uint8], reading: captioning.Reading
     ) -> Iterator[tuple[str, NDArray[np.uint8], tuple[str, ...], Mapping[str, str]]]:
         """Names, pixels, captions and slots of the picture in other colors, by which each of them is called.
 
         A copy is held out if the picture is: it would tell what that looks like.
         """
-        from spritebuild_stages._colors import NAMED, color_word
-        from spritebuild_stages._dataset_pictures import dyed, turned
+        from spritebuild_stages.datasets.colors import NAMED, color_word
+        from spritebuild_stages.datasets.loading import dyed, turned
 
-        colored = [template for template in self.params.templates if "color" in _captions.slots_of([template])]
+        colored = [template for template in self.params.templates if "color" in captioning.slots_of([template])]
         others = [(f"{hue:g}", turned(rgba, hue)) for hue in reading.hues]
         others += [(dye, dyed(rgba, NAMED[dye][0])) for dye in reading.dyes]
         for what, copy in others:
             if (color := color_word(copy)) != color_word(rgba):
                 slots = {**reading.slots, "color": color}
-                if captions := _captions.without(_captions.filled(colored, slots), self.params.withheld):
+                if captions := captioning.without(captioning.filled(colored, slots), self.params.withheld):
                     yield what, copy, captions, slots
 
     def dolls(self, found: Found, told: Compose) -> int:
         """Add the composed pictures; how many."""
-        from spritebuild_stages import _compose, _dataset_pictures
+        from spritebuild_stages.datasets import compose, loading
 
         params, before = self.params, len(self.entries)
         files = {name: path for layer in found.layers.values() for name, path in layer.items()}
-        readings = {name: _captions.read_path(name, params.rules, params.words) for name in sorted(files)}
+        readings = {name: captioning.read_path(name, params.rules, params.words) for name in sorted(files)}
         kept = {name: files[name] for name, reading in readings.items() if reading.dropped is None}
         for name in readings.keys() - kept.keys():
             self._skip(name, DROPPED, readings[name].dropped or "")
-        pieces = {name: _compose.Piece(name, rgba, readings[name]) for name, rgba in _dataset_pictures.decoded(kept)}
+        pieces = {name: compose.Piece(name, rgba, readings[name]) for name, rgba in loading.decoded(kept)}
         layers = {layer: [pieces[name] for name in names if name in pieces] for layer, names in found.layers.items()}
         for layer, usable in layers.items():
             if not usable:
                 raise UsageError(f"layer {layer} has no file: rules drop them all", hint="correct its `files`, a glob")
-        for doll in _compose.composed(told, layers):
+        for doll in compose.composed(told, layers):
             if not self._fits(doll.name, doll.pixels):
                 continue
             slots = self._measured(doll.slots, doll.pixels, told.templates)
-            captions = _captions.filled(told.templates, slots)
+            captions = captioning.filled(told.templates, slots)
             if not captions:
                 there = ", ".join(f"{slot} = {text!r}" for slot, text in sorted(slots.items()) if text)
                 raise UsageError(
@@ -181,9 +182,9 @@ class _Making:
             self._add(doll.name, doll.pixels, captions, slots, told.weight)
         return len(self.entries) - before
 
-    def finished(self) -> _dataset.Dataset:
+    def finished(self) -> artifact.Dataset:
         """The set. Raises UsageError if it is not of the size that it should be."""
-        from spritebuild_stages import _dataset
+        from spritebuild_stages.datasets import artifact
 
         params, count = self.params, len(self.entries)
         there = counted(count, "picture")
@@ -196,15 +197,15 @@ class _Making:
         examples = []
         for entry, weight in zip(self.entries, self._balanced(), strict=True):
             name, pixels = entry.picture.name, entry.picture.pixels
-            kept = _captions.without(entry.captions, params.withheld)
-            said = dict.fromkeys(_captions.with_triggers(text, params.triggers) for text in kept or entry.captions)
+            kept = captioning.without(entry.captions, params.withheld)
+            said = dict.fromkeys(captioning.with_triggers(text, params.triggers) for text in kept or entry.captions)
             labels = {label: entry.slots[label] for label in params.labels if entry.slots.get(label)}
             held_out = not kept or chance(entry.of, "held out") < params.held_out
-            examples.append(_dataset.Example(name, tuple(said), pixels, params.repeats, weight, held_out, labels))
+            examples.append(artifact.Example(name, tuple(said), pixels, params.repeats, weight, held_out, labels))
         _check_triggers(examples, params.triggers)
         if all(example.held_out for example in examples):
             raise UsageError("every picture is held out: none is left to train on", hint="set a smaller held_out")
-        return _dataset.Dataset(tuple(examples), params.triggers)
+        return artifact.Dataset(tuple(examples), params.triggers)
 
     def _add(
         self,
@@ -216,17 +217,17 @@ class _Making:
         of: str | None = None,
         part: float = 1.0,
     ) -> None:
-        from spritebuild_stages._dataset_pictures import placed
+        from spritebuild_stages.datasets.loading import placed
 
         self.entries.append(_Entry(placed(name, rgba, self.params.size), captions, slots, weight, of or name, part))
 
     def _skip(self, name: str, reason: str, detail: str) -> None:
-        from spritebuild_stages._dataset import Skipped
+        from spritebuild_stages.datasets.artifact import Skipped
 
         self.skipped.append(Skipped(name, reason, detail))
 
     def _fits(self, name: str, rgba: NDArray[np.uint8]) -> bool:
-        from spritebuild_stages._dataset_pictures import unfit
+        from spritebuild_stages.datasets.loading import unfit
 
         why = unfit(rgba, self.params)
         if why is not None:
@@ -237,9 +238,9 @@ class _Making:
         self, slots: Mapping[str, str], rgba: NDArray[np.uint8], templates: Sequence[str]
     ) -> Mapping[str, str]:
         """The slots with the color, where somebody asks for it and no rule sets it."""
-        from spritebuild_stages._colors import color_word
+        from spritebuild_stages.datasets.colors import color_word
 
-        asked = {*_captions.slots_of(templates), *self.params.labels, self.params.balance}
+        asked = {*captioning.slots_of(templates), *self.params.labels, self.params.balance}
         return {**slots, "color": color_word(rgba)} if "color" in asked and "color" not in slots else slots
 
     def _balanced(self) -> list[float]:
@@ -268,15 +269,15 @@ class _Making:
         ]
 
 
-def _check_triggers(examples: Sequence[_dataset.Example], triggers: Sequence[str]) -> None:
+def _check_triggers(examples: Sequence[artifact.Example], triggers: Sequence[str]) -> None:
     for example in examples:
         for caption in example.captions:
             for trigger in triggers:
-                if not _captions.contains(caption, trigger):
+                if not captioning.contains(caption, trigger):
                     raise UsageError(f"{trigger!r} is not in the caption {caption!r}", hint="choose a plain word")
 
 
-def _left_out(found: Found, skipped: Sequence[_dataset.Skipped], params: DatasetParams) -> list[str]:
+def _left_out(found: Found, skipped: Sequence[artifact.Skipped], params: DatasetParams) -> list[str]:
     """Warnings about files that are no part of the set, though nobody said so."""
     counts = Counter(skip.reason for skip in skipped if skip.reason != DROPPED)
     warnings = [f"{counted(count, 'picture')} left out: {reason}" for reason, count in sorted(counts.items())]
@@ -288,12 +289,12 @@ def _left_out(found: Found, skipped: Sequence[_dataset.Skipped], params: Dataset
     return warnings
 
 
-def _title(figures: Mapping[str, Mapping[str, int]]) -> str:
-    pictures = figures["pictures"]
+def _title(summary: Mapping[str, Mapping[str, int]]) -> str:
+    pictures = summary["pictures"]
     parts = [counted(pictures["all"], "picture")]
     counts = {
         "composed": pictures["composed"],
         "held out (framed)": pictures["held_out"],
-        "left out": sum(figures["skipped"].values()),
+        "left out": sum(summary["skipped"].values()),
     }
     return ", ".join(parts + [f"{count} {what}" for what, count in counts.items() if count])

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spritebuild_stages._classifier import Classifier
-    from spritebuild_stages._dataset import Example
-    from spritebuild_stages._evaluation import Judged, Reference, Shown
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.evaluation.classifier_net import Classifier
+    from spritebuild_stages.evaluation.judging import Judged, Reference, Shown
 
 VERSION = 1  # of the report
 FEW = 20  # pictures of which numbers of a set are rough
@@ -94,12 +94,14 @@ class Evaluate(TorchStage):
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Judge the pictures, the baseline, and real pictures that were held out, in the same way."""
-        from spritebuild_stages import _dataset, _evaluation_report, _png
-        from spritebuild_stages._evaluation import Reference, judged
+        from spritebuild_stages.datasets import artifact
+        from spritebuild_stages.evaluation import presentation
+        from spritebuild_stages.evaluation.judging import Reference, judged
+        from spritebuild_stages.images import png
 
         params: EvaluateParams = action.params
         inputs: EvaluateInputs = action.inputs
-        examples = _dataset.read(inputs.images, inputs.manifest).examples
+        examples = artifact.read(inputs.images, inputs.manifest).examples
         classifier = _classifier(inputs.classifier, context.threads)
         _check(params, inputs, examples, classifier)
         labels = frozenset(params.labels) if params.labels and all(params.labels) else frozenset()
@@ -122,9 +124,9 @@ class Evaluate(TorchStage):
         pixels = {example.name: example.pixels for example in reference.learned}
         facts = zip(generated, result.pictures, strict=True)
         pairs = [(picture.pixels, pixels[fact["nearest"]], fact["memorized"]) for picture, fact in facts]
-        action.outputs.report.write_text(_dataset.canonical(report), encoding="utf-8", newline="\n")
-        _png.write(action.outputs.sheet, _evaluation_report.sheet(pairs))
-        action.outputs.table.write_text(_evaluation_report.table(report), encoding="utf-8", newline="\n")
+        action.outputs.report.write_text(artifact.canonical(report), encoding="utf-8", newline="\n")
+        png.write(action.outputs.sheet, presentation.sheet(pairs))
+        action.outputs.table.write_text(presentation.table(report), encoding="utf-8", newline="\n")
         _accept(params, found)
         return {"match": result.figures["match"], "memorized": result.figures["memorized"], "warnings": warnings}
 
@@ -135,7 +137,7 @@ def _classifier(path: Path | None, threads: int) -> Classifier | None:
     from spritebuild_stages import _torch
 
     torch = _torch.start(threads)
-    from spritebuild_stages._classifier import load
+    from spritebuild_stages.evaluation.classifier_net import load
 
     return load(path, _torch.device(torch))
 
@@ -146,7 +148,7 @@ def _check(
     """Raise UsageError for what does not fit together."""
     import difflib
 
-    from spritebuild_stages._colors import NAMED
+    from spritebuild_stages.datasets.colors import NAMED
 
     for what, paths in (("generated", inputs.generated), ("baseline", inputs.baseline)):
         if len(paths) != len(params.names) and (paths or what == "generated"):
@@ -181,16 +183,16 @@ def _check_reference(reference: Reference, manifest: Path) -> None:
 
 def _shown(paths: Sequence[Path], params: EvaluateParams, examples: Sequence[Example]) -> tuple[list[Shown], list[str]]:
     """Pictures on a canvas of the reference set's most frequent size, where they are smaller; and warnings."""
-    from spritebuild_stages import _png
-    from spritebuild_stages._evaluation import Shown
-    from spritebuild_stages._metrics_pixels import centered
+    from spritebuild_stages.evaluation.judging import Shown
+    from spritebuild_stages.evaluation.pixel_metrics import centered
+    from spritebuild_stages.images import png
 
     (height, width), _ = Counter(example.pixels.shape[:2] for example in examples).most_common(1)[0]
     shown, larger, empty = [], [], []
     for place, (name, path) in enumerate(zip(params.names, paths, strict=True)):
         try:
-            rgba: NDArray[np.uint8] = _png.read(path)
-        except _png.PngError as error:
+            rgba: NDArray[np.uint8] = png.read(path)
+        except png.PngError as error:
             raise UsageError(f"{name} cannot be read: {error}", hint="pictures to evaluate are PNGs") from error
         larger += [name] * (rgba.shape[0] > height or rgba.shape[1] > width)
         empty += [name] * (not rgba[..., 3].any())
@@ -222,7 +224,7 @@ def _report(
     found: Mapping[str, Judged],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    from spritebuild_stages._evaluation import rounded
+    from spritebuild_stages.evaluation.judging import rounded
 
     result = found["generated"]
     about = None if reference.classifier is None else reference.classifier.about

@@ -12,7 +12,7 @@ from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Inputs, Outputs, Params, Stage
 
 if TYPE_CHECKING:
-    from spritebuild_stages._png import Rgba
+    from spritebuild_stages.images.png import Rgba
 
 COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
@@ -118,12 +118,12 @@ class Finish(Stage):
         return tuple(dict.fromkeys(op.palette for op in params.ops if isinstance(op, Quantize)))
 
     def run(self, action: BoundAction, context: Context) -> None:
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
         from spritebuild_stages.ops.alpha import clear_hidden
 
         try:
-            rgba = _png.read(action.inputs.image)
-        except _png.PngError as error:
+            rgba = png.read(action.inputs.image)
+        except png.PngError as error:
             raise StageError(str(error), hint="finishing reads a PNG of at most 16 Mpx") from error
         for place, op in enumerate(action.params.ops, 1):
             try:
@@ -131,7 +131,7 @@ class Finish(Stage):
             except ValueError as error:
                 facts = [("operation", f"{place}. {op.op}"), ("picture", f"{rgba.shape[1]}x{rgba.shape[0]}")]
                 raise StageError(str(error), facts=facts, hint=HINTS[op.op]) from error
-        _png.write(action.outputs.image, clear_hidden(rgba))
+        png.write(action.outputs.image, clear_hidden(rgba))
 
 
 HINTS = {
@@ -146,7 +146,7 @@ HINTS = {
 
 def _apply(op: Op, rgba: Rgba, palettes: dict[str, Path]) -> Rgba:
     """The picture after one operation. Raises ValueError if it cannot be."""
-    from spritebuild_stages import _png
+    from spritebuild_stages.images import png
     from spritebuild_stages.ops import alpha, outline, quantize, scale, trim
 
     height, width = rgba.shape[:2]
@@ -155,12 +155,12 @@ def _apply(op: Op, rgba: Rgba, palettes: dict[str, Path]) -> Rgba:
             return alpha.binarize(rgba, op.threshold)
         case Trim():
             left, top, right, bottom = trim.visible_box(rgba) or (0, 0, 1, 1)
-            _png.check_size(right - left + 2 * op.margin, bottom - top + 2 * op.margin)
+            png.check_size(right - left + 2 * op.margin, bottom - top + 2 * op.margin)
             return trim.trim(rgba, op.margin)
         case Pad():
             return trim.pad(rgba, *op.size, op.anchor)
         case Scale():
-            _png.check_size(width * op.factor, height * op.factor)
+            png.check_size(width * op.factor, height * op.factor)
             return scale.nearest(rgba, op.factor)
         case Quantize():
             return quantize.quantize(rgba, _colors(op, palettes))

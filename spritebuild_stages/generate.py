@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params
-from spritebuild_stages._schedulers import LCM_STEPS, SchedulerName
 from spritebuild_stages._torch import TorchStage
+from spritebuild_stages.diffusion.schedulers import LCM_STEPS, SchedulerName
 
 if TYPE_CHECKING:
-    from spritebuild_stages._diffusion import Item, Settings, TextToImage
-    from spritebuild_stages._loras import Lora
+    from spritebuild_stages.diffusion.adapters import Lora
+    from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 
@@ -95,8 +95,8 @@ class Generate(TorchStage):
 
     def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
         """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
-        from spritebuild_stages import _png
-        from spritebuild_stages._diffusion import Item, Settings
+        from spritebuild_stages.diffusion.pipeline import Item, Settings
+        from spritebuild_stages.images import png
 
         if not actions:
             return
@@ -113,7 +113,7 @@ class Generate(TorchStage):
             group = items[start : start + batch]
             padding = [group[0]] * (batch - len(group))
             for index, drawn in enumerate(model.draw([*group, *padding], settings)[: len(group)], start):
-                _png.write(actions[index].outputs.image, drawn.rgba)
+                png.write(actions[index].outputs.image, drawn.rgba)
                 warnings = [*cautions, *_item_cautions(model, items[index], settings)]
                 if drawn.blanked:
                     warnings.append("the model's own safety checker blanked the image")
@@ -122,9 +122,9 @@ class Generate(TorchStage):
     def _model(self, action: BoundAction, context: Context) -> TextToImage:
         """The model with the action's LoRAs, loaded unless the last call left it here."""
         from spritebuild_stages import _torch
-        from spritebuild_stages._diffusion import TextToImage, release
-        from spritebuild_stages._loras import check
         from spritebuild_stages._weights import identity, inspect_folder
+        from spritebuild_stages.diffusion.adapters import check
+        from spritebuild_stages.diffusion.pipeline import TextToImage, release
 
         params, folder = action.params, action.inputs.model.resolve()
         loras = _loras(params, action.inputs.loras)
@@ -149,7 +149,7 @@ class Generate(TorchStage):
         self, model: TextToImage, settings: Settings, params: GenerateParams, context: Context
     ) -> tuple[int, list[str]]:
         """The size of batches to make: the declared one if its slots agree on this platform, otherwise 1 and why."""
-        from spritebuild_stages import _probe
+        from spritebuild_stages.diffusion import probe
 
         if params.batch == 1:
             return 1, []
@@ -167,20 +167,20 @@ class Generate(TorchStage):
         }
         key = json.dumps(about, sort_keys=True)
         if key not in self._verdicts:
-            short = replace(settings, steps=_probe.STEPS)
+            short = replace(settings, steps=probe.STEPS)
 
             def find() -> bool:
                 context.say(f"probing whether a batch of {params.batch} is the same in every slot")
-                return _probe.slots_agree(lambda items: model.draw(items, short), params.batch)
+                return probe.slots_agree(lambda items: model.draw(items, short), params.batch)
 
-            self._verdicts[key] = _probe.remembered(context.memory, about, find)
+            self._verdicts[key] = probe.remembered(context.memory, about, find)
         if self._verdicts[key]:
             return params.batch, []
         return 1, [f"on this machine the slots of a batch of {params.batch} disagree: made one at a time"]
 
 
 def _loras(params: GenerateParams, files: Mapping[str, Path]) -> list[Lora]:
-    from spritebuild_stages._loras import Lora
+    from spritebuild_stages.diffusion.adapters import Lora
 
     unknown = [lora.name for lora in params.loras if lora.name not in files]
     if unknown:

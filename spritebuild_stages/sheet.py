@@ -14,7 +14,7 @@ from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Inputs, Outputs, Params, Stage
 
 if TYPE_CHECKING:
-    from spritebuild_stages._png import Rgba
+    from spritebuild_stages.images.png import Rgba
 
 DURATION = 100  # ms, what Aseprite gives a new frame
 
@@ -58,7 +58,7 @@ class Sheet(Stage):
     def run(self, action: BoundAction, context: Context) -> None:
         import numpy as np
 
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
 
         params: SheetParams = action.params
         if len(params.names) != len(action.inputs.frames):
@@ -68,8 +68,8 @@ class Sheet(Stage):
         try:
             frames = _read(action.inputs.frames)
             width, height, corners = _grid([frame.shape[1::-1] for frame in frames], params)
-            _png.check_size(width, height)
-        except _png.PngError as error:
+            png.check_size(width, height)
+        except png.PngError as error:
             raise StageError(str(error), hint="a sheet holds PNGs, at most 16 Mpx in all: split it") from error
         sheet = np.zeros((height, width, 4), np.uint8)
         rectangles = []
@@ -77,22 +77,22 @@ class Sheet(Stage):
             h, w = frame.shape[:2]
             sheet[y : y + h, x : x + w] = frame
             rectangles.append((x, y, w, h))
-        _png.write(action.outputs.image, sheet)
+        png.write(action.outputs.image, sheet)
         text = json.dumps(_atlas(params, rectangles, (width, height)), indent=1, ensure_ascii=False)
         action.outputs.atlas.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _read(paths: tuple[Path, ...]) -> list[Rgba]:
     """The frames' pixels; raises PngError as soon as they cannot fit into one sheet."""
-    from spritebuild_stages import _png
+    from spritebuild_stages.images import png
 
     frames = []
     area = 0
     for path in paths:
-        frames.append(_png.read(path))
+        frames.append(png.read(path))
         area += frames[-1].size // 4
-        if area > _png.MAX_PIXELS:
-            raise _png.PngError(f"the first {len(frames)} frames alone are {area / 1e6:.1f} Mpx")
+        if area > png.MAX_PIXELS:
+            raise png.PngError(f"the first {len(frames)} frames alone are {area / 1e6:.1f} Mpx")
     return frames
 
 

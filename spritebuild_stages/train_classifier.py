@@ -17,15 +17,15 @@ from pydantic import Field
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs
-from spritebuild_stages._training import TrainingStage, TrainParams
+from spritebuild_stages.training.loop import TrainingStage, TrainParams
 
 if TYPE_CHECKING:
     import torch
 
-    from spritebuild_stages._classifier import Classifier, Network
-    from spritebuild_stages._dataset import Example
     from spritebuild_stages._draws import Order
-    from spritebuild_stages._training import Training
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.evaluation.classifier_net import Classifier, Network
+    from spritebuild_stages.training.loop import Training
 
 CONFUSIONS = 20  # pairs of classes that the summary lists
 
@@ -87,17 +87,18 @@ class TrainClassifier(TrainingStage):
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Learn from all classes alike, then read what was held out."""
-        from spritebuild_stages import _dataset, _torch
+        from spritebuild_stages import _torch
         from spritebuild_stages._draws import hashed
-        from spritebuild_stages._training import Training, total_steps, write_log
+        from spritebuild_stages.datasets import artifact
+        from spritebuild_stages.training.loop import Training, total_steps, write_log
 
         params: TrainClassifierParams = action.params
-        dataset = _dataset.read(action.inputs.images, action.inputs.manifest)
+        dataset = artifact.read(action.inputs.images, action.inputs.manifest)
         sorted_out = _sorted_out(dataset.examples, params)
         order = _order(sorted_out, params)
         steps = total_steps(params, order.batches_per_epoch)
         torch = _torch.start(context.threads)
-        from spritebuild_stages._classifier import Network, save
+        from spritebuild_stages.evaluation.classifier_net import Network, save
 
         device = _torch.device(torch)
         torch.manual_seed(hashed(params.seed, "classifier"))
@@ -119,7 +120,7 @@ class TrainClassifier(TrainingStage):
             "trained_parameters": sum(parameter.numel() for parameter in parameters.values()),
             "params": params.model_dump(mode="json"),
         }
-        action.outputs.summary.write_text(_dataset.canonical(summary), encoding="utf-8", newline="\n")
+        action.outputs.summary.write_text(artifact.canonical(summary), encoding="utf-8", newline="\n")
         told = {name: figures[name] for name in ("accuracy", "balanced_accuracy", "chance")}
         return {"device": device, "steps": steps, **told, "warnings": _warnings(sorted_out, params)}
 
@@ -196,8 +197,8 @@ class _Losses:
     def __call__(self, step: int, micro: int) -> dict[str, torch.Tensor]:
         import torch
 
-        from spritebuild_stages._augmentation import augmented
-        from spritebuild_stages._classifier import values
+        from spritebuild_stages.evaluation.classifier_net import values
+        from spritebuild_stages.training.augmentation import augmented
 
         params, device = self._params, self._training.device
         number = step * params.accumulation + micro
@@ -226,7 +227,7 @@ def _measured(
     """
     from dataclasses import replace
 
-    from spritebuild_stages._classifier import About, Classifier
+    from spritebuild_stages.evaluation.classifier_net import About, Classifier
 
     shape = (params.label, sorted_out.classes, params.channels, params.layers)
     classifier = Classifier(About(*shape, 0.0, 0.0, {}, digest), network, device)

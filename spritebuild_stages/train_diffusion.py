@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs
-from spritebuild_stages._diffusion_params import TrainDiffusionParams
-from spritebuild_stages._training import SamplePrompt, TrainingStage
+from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
+from spritebuild_stages.training.loop import SamplePrompt, TrainingStage
 
 if TYPE_CHECKING:
     import torch
 
-    from spritebuild_stages._dataset import Example
-    from spritebuild_stages._text_encoders import Texts
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.training.text_encoders import Texts
 
 SAMPLES = 4
 PIPELINE_GRID = 8  # pixels that the pipelines' own checks ask for, whatever the autoencoder
@@ -73,7 +73,7 @@ class TrainDiffusion(TrainingStage):
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Encode the dataset, train, save the pipeline."""
         from spritebuild_stages._draws import Order
-        from spritebuild_stages._training import Training, total_steps, write_log
+        from spritebuild_stages.training.loop import Training, total_steps, write_log
 
         params: TrainDiffusionParams = action.params
         inputs: TrainDiffusionInputs = action.inputs
@@ -92,15 +92,15 @@ class TrainDiffusion(TrainingStage):
 
         torch = _torch.start(context.threads)
         device = _torch.device(torch)
-        from spritebuild_stages import _denoisers
-        from spritebuild_stages._denoising import Denoising
-        from spritebuild_stages._samples import Samples
-        from spritebuild_stages._text_encoders import Conditions
+        from spritebuild_stages.training import denoisers
+        from spritebuild_stages.training.denoising import Denoising
+        from spritebuild_stages.training.samples import Samples
+        from spritebuild_stages.training.text_encoders import Conditions
 
         with _torch.memory_errors(device, params.batch):
             pipe, trained, taken = _pipeline(params, inputs, task)
             pipe.to(device)
-            model = _denoisers.made_fast(getattr(pipe, _denoisers.PARTS[params.architecture]), device)
+            model = denoisers.made_fast(getattr(pipe, denoisers.PARTS[params.architecture]), device)
             if params.gradient_checkpointing:
                 model.enable_gradient_checkpointing()
             context.say(f"encoding {len(task.learned)} pictures")
@@ -127,7 +127,7 @@ class TrainDiffusion(TrainingStage):
             samples = Samples([*range(every, steps, every), steps], draw, action.kept, action.watched)
             losses = Denoising(params, model, latents, conditions, order, training)
             log = training.run(losses, samples)
-        _denoisers.save(pipe, outputs.model, params.save_dtype)
+        denoisers.save(pipe, outputs.model, params.save_dtype)
         write_log(outputs.log, log)
         samples.write(outputs.samples)
         about = _card(params, inputs, task, pipe, steps) | {
@@ -144,9 +144,12 @@ class TrainDiffusion(TrainingStage):
 
 def _task(params: TrainDiffusionParams, inputs: TrainDiffusionInputs) -> _Task:
     """Read the dataset. Raises UsageError for what the model to be could not be trained on."""
-    from spritebuild_stages import _dataset, _pictures, _pretrained, _text_encoders
+    from spritebuild_stages import _pretrained
+    from spritebuild_stages.datasets import artifact
+    from spritebuild_stages.images import batches
+    from spritebuild_stages.training import text_encoders
 
-    examples = _dataset.read(inputs.images, inputs.manifest).examples
+    examples = artifact.read(inputs.images, inputs.manifest).examples
     learned = [example for example in examples if not example.held_out]
     if not learned:
         raise UsageError("the dataset has no picture to learn from", where=str(inputs.manifest))
@@ -154,16 +157,16 @@ def _task(params: TrainDiffusionParams, inputs: TrainDiffusionInputs) -> _Task:
     if params.conditioning == "labels":
         if inputs.text is not None:
             raise UsageError('the text encoder `text` reads no labels: leave it out, or set conditioning = "text"')
-        texts, values = _text_encoders.labels(learned, params.labels)
+        texts, values = text_encoders.labels(learned, params.labels)
     else:
-        texts = _text_encoders.captions(learned)
+        texts = text_encoders.captions(learned)
     if inputs.text is None and inputs.init is None and not params.train_text_encoder:
         raise UsageError("a text encoder that is new must be trained: leave train_text_encoder out, or give text")
     vae = _pretrained.config(_pretrained.part(inputs.vae, "vae"), "AutoencoderKL")
     if (vae.get("in_channels"), vae.get("out_channels")) != (4, 4):
         raise UsageError("the autoencoder knows no alpha: it has not four channels", where=str(inputs.vae))
     factor = 1 << (len(vae["block_out_channels"]) - 1)
-    _pictures.check_divisible(
+    batches.check_divisible(
         [(example.name, example.pixels) for example in learned],
         lcm(PIPELINE_GRID, factor * params.divisor),
         f"an autoencoder of factor {factor} before {_named(params)}",
@@ -192,42 +195,43 @@ def _pipeline(
     params: TrainDiffusionParams, inputs: TrainDiffusionInputs, task: _Task
 ) -> tuple[Any, bool, dict[str, str]]:
     """The parts of the model, whether the text encoder is trained, and how much was taken over of init."""
-    from spritebuild_stages import _denoisers, _denoising, _text_encoders
+    from spritebuild_stages.training import denoisers, denoising, text_encoders
 
     source = inputs.text or inputs.init
     labeled = params.conditioning == "labels"
     trained = inputs.text is None and params.train_text_encoder
     if source is not None:
-        tokenizer, encoder = _text_encoders.loaded(source)
+        tokenizer, encoder = text_encoders.loaded(source)
         if labeled:
-            _text_encoders.check_known(tokenizer, task.labels, source)
+            text_encoders.check_known(tokenizer, task.labels, source)
     else:
         if labeled:
-            tokenizer = _text_encoders.label_tokenizer(task.labels)
+            tokenizer = text_encoders.label_tokenizer(task.labels)
         else:
-            tokenizer = _text_encoders.learned_tokenizer(task.texts, params.vocabulary, params.text_length)
-        encoder = _text_encoders.fresh(params, tokenizer, labeled)
+            tokenizer = text_encoders.learned_tokenizer(task.texts, params.vocabulary, params.text_length)
+        encoder = text_encoders.fresh(params, tokenizer, labeled)
     encoder.requires_grad_(trained)
     if labeled:
         encoder.embeddings.position_embedding.requires_grad_(False)
-    vae = _denoisers.autoencoder(inputs.vae)
-    model, taken = _denoisers.denoiser(
+    vae = denoisers.autoencoder(inputs.vae)
+    model, taken = denoisers.denoiser(
         params, vae.config.latent_channels, max(task.size) // task.factor, encoder.config.hidden_size, inputs.init
     )
-    scheduler = _denoising.scheduler(params)
-    return _denoisers.pipeline(vae, encoder, tokenizer, model, scheduler), trained, {"denoiser": taken} if taken else {}
+    scheduler = denoising.scheduler(params)
+    return denoisers.pipeline(vae, encoder, tokenizer, model, scheduler), trained, {"denoiser": taken} if taken else {}
 
 
 def _latents(vae: Any, examples: Sequence[Example], device: str) -> tuple[list[torch.Tensor], float]:
     """The latents of every picture, on the CPU, and the deviation of all their numbers."""
     import torch
 
-    from spritebuild_stages import _denoisers, _pictures
+    from spritebuild_stages.images import batches
+    from spritebuild_stages.training import denoisers
 
     found: dict[int, torch.Tensor] = {}
     with torch.no_grad():
-        for chunk in _pictures.chunks([example.pixels.shape[:2] for example in examples]):
-            encoded = _denoisers.latents(vae, _pictures.batch([examples[i].pixels for i in chunk], device)).cpu()
+        for chunk in batches.chunks([example.pixels.shape[:2] for example in examples]):
+            encoded = denoisers.latents(vae, batches.batch([examples[i].pixels for i in chunk], device)).cpu()
             found |= dict(zip(chunk, encoded, strict=True))
     latents = [found[index] for index in range(len(examples))]
     return latents, float(torch.cat([one.flatten() for one in latents]).double().std())
@@ -236,7 +240,7 @@ def _latents(vae: Any, examples: Sequence[Example], device: str) -> tuple[list[t
 def _drawn(pipe: Any, sample: SamplePrompt, size: tuple[int, int], params: TrainDiffusionParams) -> Any:
     import torch
 
-    from spritebuild_stages import _pictures
+    from spritebuild_stages.images import batches
 
     with torch.no_grad():
         made = pipe(
@@ -248,7 +252,7 @@ def _drawn(pipe: Any, sample: SamplePrompt, size: tuple[int, int], params: Train
             generator=torch.Generator("cpu").manual_seed(sample.seed),
             output_type="pt",
         )
-    (picture,) = _pictures.pixels(made.images * 2 - 1)
+    (picture,) = batches.pixels(made.images * 2 - 1)
     return picture
 
 
@@ -256,13 +260,13 @@ def _card(
     params: TrainDiffusionParams, inputs: TrainDiffusionInputs, task: _Task, pipe: Any, steps: int
 ) -> dict[str, Any]:
     """What the model is and how it came to be: the one configuration that was used, its defaults included."""
-    from spritebuild_stages import _denoisers
+    from spritebuild_stages.training import denoisers
 
-    config = dict(getattr(pipe, _denoisers.PARTS[params.architecture]).config)
+    config = dict(getattr(pipe, denoisers.PARTS[params.architecture]).config)
     return {
         "params": params.model_dump(mode="json"),
         "denoiser": {name: value for name, value in config.items() if not name.startswith("_")},
-        "parameters": _denoisers.parameter_counts(pipe),
+        "parameters": denoisers.parameter_counts(pipe),
         "labels": task.labels,
         "dataset": {
             "manifest_sha256": sha256(inputs.manifest.read_bytes()).hexdigest(),

@@ -10,71 +10,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs
-from spritebuild_stages._lora_files import ARCHITECTURES
-from spritebuild_stages._training import SamplePrompt, TrainingStage, TrainParams
+from spritebuild_stages.diffusion.lora_files import ARCHITECTURES
+from spritebuild_stages.training.loop import TrainingStage
+from spritebuild_stages.training.lora_params import TrainLoraParams
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spritebuild_stages._dataset import Dataset, Example
-    from spritebuild_stages._lora_files import Adapter
-    from spritebuild_stages._training import Training
-    from spritebuild_stages._tuning import Tuned
-
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-TARGETS: Mapping[str, tuple[str, ...]] = {
-    "attention": ATTENTION,
-    "linear": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
-    "all": (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "time_emb_proj"),
-}
-
-
-class TrainLoraParams(TrainParams):
-    """What is learned, and how."""
-
-    rank: int = Field(16, ge=1, le=1024, description="The rank of the change of each matrix.")
-    alpha: float = Field(16.0, gt=0, le=10_000, description="The change is scaled by alpha / rank.")
-    rslora: bool = Field(False, description="Scale by alpha / sqrt(rank) instead.")
-    dora: bool = Field(False, description="Learn magnitude and direction apart (DoRA).")
-    dropout: float = Field(0.0, ge=0, lt=1, description="The share of a LoRA's inputs that is dropped in training.")
-    targets: Literal["attention", "linear", "all"] | tuple[str, ...] = Field(
-        "attention", description="The modules to change: a set of them, or the ends of their names."
-    )
-    text_encoder: bool = Field(False, description="Change the text encoders as well.")
-    min_snr_gamma: float | None = Field(
-        None, gt=0, le=1000, description="Weigh time steps by min(SNR, gamma) (Hang et al. 2023, arXiv 2303.09556)."
-    )
-    noise_offset: float = Field(
-        0.0, ge=0, le=1, description="Noise added to whole channels: learns darker and lighter."
-    )
-    caption_dropout: float = Field(0.0, ge=0, le=1, description="The share of captions that is left empty.")
-    tag_shuffle: bool = Field(
-        False, description="Put the parts of a caption between commas in another order each time."
-    )
-    keep_tags: int = Field(1, ge=0, description="How many of the first parts stay where they are when shuffled.")
-    flip: bool = Field(False, description="Mirror half of the pictures left to right.")
-    background: str = Field(
-        "#ffffff", pattern=r"^#[0-9A-Fa-f]{6}$", description="The color behind pictures for a model without alpha."
-    )
-    sample_prompts: tuple[SamplePrompt, ...] = Field((), max_length=16, description="Pictures to make meanwhile.")
-    sample_every: int | None = Field(None, ge=1, description="Steps between samples; at the end alone unless said.")
-    sample_steps: int = Field(20, ge=1, le=1000, description="Sampling steps of the samples.")
-    sample_guidance: float = Field(3.0, ge=0, le=50, description="The guidance of the samples.")
-    save_every: int | None = Field(None, ge=1, description="Steps between LoRAs that are kept to be looked at.")
-    save_dtype: Literal["fp32", "bf16", "fp16"] = Field("fp16", description="The type of the numbers in the files.")
-
-    @model_validator(mode="after")
-    def _agree(self) -> TrainLoraParams:
-        if self.dora and self.rslora:
-            raise ValueError("say dora or rslora, not both")
-        return self
+    from spritebuild_stages.datasets.artifact import Dataset, Example
+    from spritebuild_stages.diffusion.lora_files import Adapter
+    from spritebuild_stages.training.loop import Training
+    from spritebuild_stages.training.tuning import Tuned
 
 
 class TrainLoraInputs(Inputs):
@@ -105,27 +56,27 @@ class TrainLora(TrainingStage):
 
     def foreseen(self, params: TrainLoraParams, inputs: Mapping[str, Path]) -> str:
         """How many steps there will be."""
-        from spritebuild_stages import _dataset
-        from spritebuild_stages._training import foreseen
-        from spritebuild_stages._tuning import order_of
+        from spritebuild_stages.datasets import artifact
+        from spritebuild_stages.training.loop import foreseen
+        from spritebuild_stages.training.tuning import order_of
 
         if params.steps is not None or not {"images", "manifest"} <= inputs.keys():
             return foreseen(params, None)
-        examples = _dataset.read(inputs["images"], inputs["manifest"]).examples
+        examples = artifact.read(inputs["images"], inputs["manifest"]).examples
         order = order_of([example for example in examples if not example.held_out], params)
         return foreseen(params, order.batches_per_epoch)
 
     def run(self, action: BoundAction, context: Context) -> Notes | None:
         """Check everything that can be checked without the device, then train."""
-        from spritebuild_stages import _dataset
-        from spritebuild_stages._training import total_steps, write_log
+        from spritebuild_stages.datasets import artifact
+        from spritebuild_stages.training.loop import total_steps, write_log
 
         params: TrainLoraParams = action.params
-        dataset = _dataset.read(action.inputs.images, action.inputs.manifest)
+        dataset = artifact.read(action.inputs.images, action.inputs.manifest)
         examples = tuple(example for example in dataset.examples if not example.held_out)
         _check(action.inputs.model.resolve(), examples)
-        from spritebuild_stages._samples import Samples
-        from spritebuild_stages._tuning import Tuned, order_of
+        from spritebuild_stages.training.samples import Samples
+        from spritebuild_stages.training.tuning import Tuned, order_of
 
         order = order_of(examples, params)
         steps = total_steps(params, order.batches_per_epoch)
@@ -202,7 +153,7 @@ def _digest(path: Path) -> str:
 
 
 def _write_loras(kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, dataset: Dataset) -> None:
-    from spritebuild_stages._lora_files import write_kohya, write_peft
+    from spritebuild_stages.diffusion.lora_files import write_kohya, write_peft
 
     sizes = sorted({example.pixels.shape[:2] for example in dataset.examples})
     about: dict[str, Any] = {
@@ -219,7 +170,7 @@ def _write_loras(kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, datase
 
 def _keeping(params: TrainLoraParams, tuned: Tuned, training: Training, folder: Path | None) -> Callable[[int], None]:
     """Writes the LoRA of every `save_every`th step where people look."""
-    from spritebuild_stages._lora_files import write_kohya
+    from spritebuild_stages.diffusion.lora_files import write_kohya
 
     def keep(step: int) -> None:
         if params.save_every and folder is not None and step % params.save_every == 0:

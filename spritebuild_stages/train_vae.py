@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs
-from spritebuild_stages._training import TrainingStage
-from spritebuild_stages._vae_params import TrainVaeParams
+from spritebuild_stages.training.loop import TrainingStage
+from spritebuild_stages.training.vae_params import TrainVaeParams
 
 if TYPE_CHECKING:
     import torch
 
-    from spritebuild_stages._dataset import Example
-    from spritebuild_stages._training import Training
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.training.loop import Training
 
 SAMPLES = 12
 CHANNELS_A_GROUP, MOST_GROUPS = 4, 32  # of the group normalization, as in the autoencoders of Stable Diffusion
@@ -54,14 +54,16 @@ class TrainVae(TrainingStage):
 
     def run(self, action: BoundAction, context: Context) -> Notes:
         """Train, measure the latents, reconstruct what was held out."""
-        from spritebuild_stages import _dataset, _png, _torch
+        from spritebuild_stages import _torch
         from spritebuild_stages._draws import Order
-        from spritebuild_stages._grid import grid
-        from spritebuild_stages._training import Training, total_steps, write_log
+        from spritebuild_stages.datasets import artifact
+        from spritebuild_stages.images import png
+        from spritebuild_stages.images.grid import grid
+        from spritebuild_stages.training.loop import Training, total_steps, write_log
 
         params: TrainVaeParams = action.params
         outputs: TrainVaeOutputs = action.outputs
-        examples = _dataset.read(action.inputs.images, action.inputs.manifest).examples
+        examples = artifact.read(action.inputs.images, action.inputs.manifest).examples
         learned = [example for example in examples if not example.held_out]
         warnings = _checked(params, action.inputs, examples, learned)
         sizes = [example.pixels.shape[:2] for example in learned]
@@ -86,7 +88,7 @@ class TrainVae(TrainingStage):
                 quality, shown = _reconstructed(vae, measured, device)
         vae.cpu().save_pretrained(outputs.vae)
         write_log(outputs.log, log)
-        _png.write(outputs.samples, grid([[e.pixels for e in measured[:SAMPLES]], shown]))
+        png.write(outputs.samples, grid([[e.pixels for e in measured[:SAMPLES]], shown]))
         return {
             "device": device,
             "parameters": sum(parameter.numel() for parameter in vae.parameters()),
@@ -103,7 +105,7 @@ def _checked(
     params: TrainVaeParams, inputs: TrainVaeInputs, examples: Sequence[Example], learned: Sequence[Example]
 ) -> list[str]:
     """Raise UsageError for what could not be trained, before a device is touched; returns warnings."""
-    from spritebuild_stages import _pictures
+    from spritebuild_stages.images import batches
 
     if not learned:
         raise UsageError("the dataset has no picture to learn from", where=str(inputs.manifest))
@@ -118,13 +120,13 @@ def _checked(
             hint="give the dataset labels, or set direction_label",
         )
     named = [(example.name, example.pixels) for example in examples]
-    _pictures.check_divisible(
+    batches.check_divisible(
         named,
         params.factor,
         f"an autoencoder of {len(params.channels)} levels",
         "give the dataset another size, or the autoencoder fewer levels in channels",
     )
-    return _pictures.small_grids(named, params.factor)
+    return batches.small_grids(named, params.factor)
 
 
 def _model(params: TrainVaeParams, init: Path | None, side: int) -> tuple[Any, str]:
@@ -182,23 +184,25 @@ class _Losses:
         frozen_at: int,
         features: Path | None,
     ) -> None:
-        from spritebuild_stages import _vae_losses
+        from spritebuild_stages.training import vae_losses
 
         self.params, self.examples, self.order, self.vae = params, examples, order, vae
         self.training, self.frozen_at = training, frozen_at
         self.perceptual = None
         if features is not None:
-            self.perceptual = _vae_losses.perceptual(features, examples[0].pixels.shape[:2], training.device)
+            self.perceptual = vae_losses.perceptual(features, examples[0].pixels.shape[:2], training.device)
 
     def __call__(self, step: int, micro: int) -> dict[str, torch.Tensor]:
         import torch
 
-        from spritebuild_stages import _draws, _pictures, _vae_losses
+        from spritebuild_stages import _draws
+        from spritebuild_stages.images import batches
+        from spritebuild_stages.training import vae_losses
 
         params, device = self.params, self.training.device
         number = step * params.accumulation + micro
         examples = [self.examples[index] for index in self.order.batch(number)]
-        pictures = _pictures.batch([example.pixels for example in examples], device)
+        pictures = batches.batch([example.pixels for example in examples], device)
         frozen = step >= self.frozen_at
         with self.training.autocast():
             with torch.set_grad_enabled(not frozen):
@@ -208,13 +212,13 @@ class _Losses:
                 [_draws.noise(mean.shape[1:], params.seed, number, slot, "latent") for slot in range(len(examples))]
             )
             output = self.vae.decode(mean + (logvar / 2).exp() * noise.to(device)).sample.float()
-        found = _vae_losses.reconstruction(output, pictures)
-        found["kl"] = _vae_losses.divergence(mean, logvar)
+        found = vae_losses.reconstruction(output, pictures)
+        found["kl"] = vae_losses.divergence(mean, logvar)
         if self.perceptual is not None:
             found["perceptual"] = self.perceptual(output, pictures)
         if params.loss.direction:
             labels = [example.labels.get(params.direction_label) for example in examples]
-            found["direction"] = _vae_losses.direction(mean, labels, params.direction_margin)
+            found["direction"] = vae_losses.direction(mean, labels, params.direction_margin)
         # those of the encoder have no gradient any more, and are logged all the same
         return {
             "loss": sum((getattr(params.loss, name) * value for name, value in found.items()), mean.new_zeros(()))
@@ -236,11 +240,11 @@ def _scaling_factor(vae: Any, examples: Sequence[Example], device: str) -> float
     """One over the deviation of all numbers of all latents (the posterior's means)."""
     import torch
 
-    from spritebuild_stages import _pictures
+    from spritebuild_stages.images import batches
 
     found = []
-    for chunk in _pictures.chunks([example.pixels.shape[:2] for example in examples]):
-        pictures = _pictures.batch([examples[index].pixels for index in chunk], device)
+    for chunk in batches.chunks([example.pixels.shape[:2] for example in examples]):
+        pictures = batches.batch([examples[index].pixels for index in chunk], device)
         found.append(vae.encode(pictures).latent_dist.mean.double().cpu().flatten())
     return float(1 / torch.cat(found).std())
 
@@ -251,12 +255,12 @@ def _reconstructed(vae: Any, examples: Sequence[Example], device: str) -> tuple[
     `psnr` is the peak signal-to-noise ratio of visible colors, in dB; `alpha` the share of pixels that are as visible
     or hidden as they should be.
     """
-    from spritebuild_stages import _pictures
+    from spritebuild_stages.images import batches
 
     shown: dict[int, Any] = {}
     squares, visible, agreeing, count = 0.0, 0, 0, 0
-    for chunk in _pictures.chunks([example.pixels.shape[:2] for example in examples]):
-        pictures = _pictures.batch([examples[index].pixels for index in chunk], device)
+    for chunk in batches.chunks([example.pixels.shape[:2] for example in examples]):
+        pictures = batches.batch([examples[index].pixels for index in chunk], device)
         output = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
         seen = pictures[:, 3:] > -1
         squares += float(((output - pictures)[:, :3].square() * seen).double().sum())
@@ -264,7 +268,7 @@ def _reconstructed(vae: Any, examples: Sequence[Example], device: str) -> tuple[
         agreeing += int(((output[:, 3:] > 0) == (pictures[:, 3:] > 0)).sum())
         count += seen.numel()
         shown |= {index: None for index in chunk if index < SAMPLES}
-        shown |= {i: one for i, one in zip(chunk, _pictures.pixels(output), strict=True) if i < SAMPLES}
+        shown |= {i: one for i, one in zip(chunk, batches.pixels(output), strict=True) if i < SAMPLES}
     error = squares / max(1, visible) / 4
     quality = {"psnr": round(-10 * math.log10(max(error, 1e-12)), 2), "alpha": round(agreeing / count, 5)}
     return quality, [shown[index] for index in sorted(shown)]

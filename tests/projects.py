@@ -53,7 +53,7 @@ class Paint(Stage):
 
         import numpy as np
 
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
 
         params = action.params
         if "fail" in params.prompt:
@@ -61,7 +61,7 @@ class Paint(Stage):
         width, height = params.size
         seed = f"{params.prompt}/{params.seed}/{params.steps}".encode()
         noise = hashlib.shake_256(seed).digest(width * height * 4)
-        _png.write(action.outputs.image, np.frombuffer(noise, np.uint8).reshape(height, width, 4))
+        png.write(action.outputs.image, np.frombuffer(noise, np.uint8).reshape(height, width, 4))
 '''
 
 # Its bytes depend on the machine, as those of an accelerator do: DREAM_PLATFORM is what it says of itself, DREAM_NOISE
@@ -103,7 +103,7 @@ class Dream(Stage):
 
         import numpy as np
 
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
 
         params = action.params
         if "die" in params.prompt:
@@ -120,7 +120,7 @@ class Dream(Stage):
             rgba[..., channel] = 128 + 120 * np.sin(a * x / 128 + b * y / 128 + c)
         rgba[..., 3] = 255 * ((x - x.mean()) ** 2 + (y - y.mean()) ** 2 < 3)
         rgba[height // 2, width // 2, 0] ^= int(os.environ.get("DREAM_NOISE", "0"))
-        _png.write(action.outputs.image, rgba)
+        png.write(action.outputs.image, rgba)
 '''
 
 INVERT = '''
@@ -150,11 +150,11 @@ class Invert(Stage):
     Outputs = InvertOutputs
 
     def run(self, action, context):
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
 
-        rgba = _png.read(action.inputs.image)
+        rgba = png.read(action.inputs.image)
         rgba[..., :3] = action.params.amount - rgba[..., :3]
-        _png.write(action.outputs.image, rgba)
+        png.write(action.outputs.image, rgba)
 '''
 
 PRESS = '''
@@ -190,14 +190,14 @@ class Press(Stage):
 
         import numpy as np
 
-        from spritebuild_stages import _png
+        from spritebuild_stages.images import png
 
         read = hashlib.shake_256(action.params.prompt.encode())
         for path in sorted(action.inputs.model.rglob("*")):
             read.update(path.read_bytes() if path.is_file() else b"")
         for path in action.inputs.loras.values():
             read.update(path.read_bytes())
-        _png.write(action.outputs.image, np.frombuffer(read.digest(256), np.uint8).reshape(8, 8, 4))
+        png.write(action.outputs.image, np.frombuffer(read.digest(256), np.uint8).reshape(8, 8, 4))
 '''
 
 STAGES = {"paint": PAINT, "dream": DREAM, "invert": INVERT, "press": PRESS}

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _dataset, _png
 from spritebuild_stages.dataset import Dataset
+from spritebuild_stages.datasets import artifact
+from spritebuild_stages.images import png
 
 Content = NDArray[np.uint8] | str | bytes
 OPAQUE = np.array((0, 0, 0, 255), np.uint8)
@@ -48,7 +49,7 @@ def put(folder: Path, files: Mapping[str, Content]) -> dict[str, Path]:
         elif isinstance(content, str):
             path.write_text(content, "utf-8")
         else:
-            _png.write(path, content)
+            png.write(path, content)
     return {name: folder / name for name in files}
 
 
@@ -66,7 +67,7 @@ class Made:
         self.warnings: list[str] = notes["warnings"]
         self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
         self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_bytes())
-        self.dataset = _dataset.read(folder / "images.safetensors", folder / "manifest.json")
+        self.dataset = artifact.read(folder / "images.safetensors", folder / "manifest.json")
 
     @property
     def names(self) -> list[str]:
@@ -83,7 +84,7 @@ class Made:
     def bytes(self) -> list[bytes]:
         return [(self.folder / name).read_bytes() for name in OUTPUTS]
 
-    def __getitem__(self, name: str) -> _dataset.Example:
+    def __getitem__(self, name: str) -> artifact.Example:
         return next(example for example in self.dataset.examples if example.name == name)
 
 

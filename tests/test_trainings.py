@@ -12,7 +12,7 @@ from sets import sprite
 
 from spritebuild.errors import SpritefileError
 from spritebuild.graph import Output, Source
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 
 DECLARED: dict[str, Any] = {
     "project": {"name": "forge"},
@@ -41,7 +41,7 @@ def forge(project: Project) -> Project:
 
 def draw(project: Project, path: str, number: int) -> None:
     file = project.file(path, b"")
-    _png.write(file, sprite(number, 32, 32))
+    png.write(file, sprite(number, 32, 32))
 
 
 def refusal(forge: Project, dotted: str, value: Any) -> str:

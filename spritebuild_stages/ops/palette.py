@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 
 Color = tuple[int, int, int]
 
@@ -83,8 +83,8 @@ def _decimal(path: Path, number: int, line: str, words: list[str]) -> Color:
 
 def _pixels(path: Path) -> Iterator[Color]:
     try:
-        rgba = _png.read(path)
-    except _png.PngError as error:
+        rgba = png.read(path)
+    except png.PngError as error:
         raise PaletteError(str(error)) from error
     opaque = rgba[rgba[..., 3] == 255][:, :3].astype(np.uint32)
     packed, first = np.unique(opaque @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_index=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages._pixels import distinct, pack, unpack
+from spritebuild_stages.images.integers import distinct, pack, unpack
 
 Palette = tuple[tuple[int, int, int], ...]
 

@@ -9,7 +9,7 @@ import pytest
 from projects import Project
 from sets import sprite
 
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 
 pytestmark = pytest.mark.diffusion
 
@@ -37,7 +37,7 @@ FILES = {"card.json", "log.jsonl", "lora.safetensors", "peft.safetensors", "samp
 @pytest.fixture
 def forge(project: Project) -> Project:
     for number in range(4):
-        _png.write(project.file(f"art/rune{number}.png", b""), sprite(number, 32, 32))
+        png.write(project.file(f"art/rune{number}.png", b""), sprite(number, 32, 32))
         project.file(f"art/rune{number}.txt", f"a rune of {number} strokes\n")
     return project
 

@@ -12,7 +12,7 @@ import signal
 import sys
 
 IMPORTS = (
-    *("numpy", "imagehash", "PIL.PngImagePlugin", "deflate", "spritebuild_stages._png"),
+    *("numpy", "imagehash", "PIL.PngImagePlugin", "deflate", "spritebuild_stages.images.png"),
     *("spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
     *("spritebuild.check.looks", "spritebuild_stages.sheet", "spritebuild_stages.finish"),
     "spritebuild_stages.ops.quantize",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages._dataset import Example
+from spritebuild_stages.datasets.artifact import Example
 
 SMALL: dict[str, Any] = {"label": "kind", "channels": (8, 16), "batch": 16, "min_examples": 4, "log_every": 10}
 KINDS = ("bar", "cross", "disc")

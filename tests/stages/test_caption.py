@@ -22,9 +22,10 @@ import transformers
 
 from spritebuild.errors import PolicyError, UsageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages import _captions, _png
-from spritebuild_stages._captioner import on_white
 from spritebuild_stages.caption import Caption
+from spritebuild_stages.datasets import captioning
+from spritebuild_stages.datasets.blip import on_white
+from spritebuild_stages.images import png
 
 pytestmark = pytest.mark.diffusion
 
@@ -65,7 +66,7 @@ def picture(number: int, width: int = 16, height: int = 16) -> NDArray[np.uint8]
 
 def files(folder: Path, *numbers: int) -> dict[str, Path]:
     for number in numbers:
-        _png.write(folder / f"{number}.png", picture(number))
+        png.write(folder / f"{number}.png", picture(number))
     return {f"item/{number}.png": folder / f"{number}.png" for number in numbers}
 
 
@@ -119,7 +120,7 @@ def test_caption_begins_with_the_prefix_and_is_no_longer_than_told(blip: Path, t
 
 def test_the_dataset_stage_reads_them_as_corrections(blip: Path, tmp_path: Path) -> None:
     captions, _ = caption(tmp_path, blip, files(tmp_path, 1, 2))
-    assert _captions.corrections(tmp_path / "captions.json") == {name: (said,) for name, said in captions.items()}
+    assert captioning.corrections(tmp_path / "captions.json") == {name: (said,) for name, said in captions.items()}
 
 
 def test_silent_model_leaves_the_picture_out_and_a_warning(blip: Path, tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from sets import OPAQUE, OUTPUTS, SPRITES, Content, auto, captioned, flat, make,
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import Stages
-from spritebuild_stages import _dataset_files, _png
 from spritebuild_stages.dataset import Dataset
+from spritebuild_stages.datasets.files import matches
+from spritebuild_stages.images import png
 
 # The set
 
@@ -120,7 +121,7 @@ def test_webp_and_jpeg_are_read_and_other_formats_have_a_warning(tmp_path: Path)
     ],
 )
 def test_globs_match_whole_paths(glob: str, matching: list[str], other: list[str]) -> None:
-    assert [name for name in matching + other if _dataset_files.matches(name, [glob])] == matching
+    assert [name for name in matching + other if matches(name, [glob])] == matching
 
 
 def test_source_is_filtered_by_its_globs(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_no_picture_is_an_error_that_says_what_there_is(tmp_path: Path) -> None:
 def test_unreadable_pictures_are_named_all_at_once(tmp_path: Path) -> None:
     broken: dict[str, Content] = {
         "s0.png": b"no picture",
-        "s2.png": _png.encode(sprite())[:-30],
+        "s2.png": png.encode(sprite())[:-30],
         "t.jpg": b"",
         "t.txt": "t",
     }

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sets import SPRITES, auto, captioned, flat, make, needs_sprites, put, sprite
 
 from spritebuild.errors import UsageError
-from spritebuild_stages import _captions, _colors, _png
+from spritebuild_stages.datasets import captioning, colors
+from spritebuild_stages.images import png
 
 # Captions from sidecars
 
@@ -73,10 +74,10 @@ def test_trigger_is_put_before_captions_that_lack_it(tmp_path: Path) -> None:
 
 @given(st.text("ab <>*.,-", max_size=12), st.lists(st.text("ab<>*.-", min_size=1, max_size=4), max_size=3, unique=True))
 def test_caption_contains_every_trigger_afterwards(caption: str, triggers: list[str]) -> None:
-    said = _captions.with_triggers(caption, triggers)
+    said = captioning.with_triggers(caption, triggers)
     assert said.endswith(caption)
-    assert all(_captions.contains(said, trigger) for trigger in triggers)
-    assert _captions.with_triggers(said, triggers) == said
+    assert all(captioning.contains(said, trigger) for trigger in triggers)
+    assert captioning.with_triggers(said, triggers) == said
 
 
 @pytest.mark.parametrize(
@@ -192,14 +193,14 @@ def test_texts_that_auto_does_not_read_have_a_warning(tmp_path: Path) -> None:
 def test_outline_does_not_hide_the_color(color: tuple[int, int, int], word: str) -> None:
     rgba = flat(color)
     assert np.count_nonzero((rgba == (0, 0, 0, 255)).all(axis=2)) > 16 or word == "black"  # more than the color has
-    assert _colors.color_word(rgba) == word
+    assert colors.color_word(rgba) == word
 
 
 def test_color_is_of_opaque_pixels_and_none_has_no_word() -> None:
     rgba = flat((210, 20, 30))
     rgba[:2] = (0, 0, 255, 127)
-    assert _colors.color_word(rgba) == "red"
-    assert _colors.color_word(np.full((4, 4, 4), 100, np.uint8)) == ""
+    assert colors.color_word(rgba) == "red"
+    assert colors.color_word(np.full((4, 4, 4), 100, np.uint8)) == ""
 
 
 def test_color_of_a_rule_goes_before_the_measured_one(tmp_path: Path) -> None:
@@ -218,5 +219,5 @@ def test_colors_of_real_sprites_are_those_of_their_names() -> None:
         ("mon/dragons/quicksilver_dragon", "blue"), ("mon/dragons/hydra1", "green"), ("player/body/robe_red", "red"),
         ("player/body/robe_green", "green"), ("player/body/robe_blue", "blue"), ("player/cloak/magenta", "purple"),
     ]  # fmt: skip
-    measured = [(name, _colors.color_word(_png.read(SPRITES / f"{name}.png"))) for name, _ in told]
+    measured = [(name, colors.color_word(png.read(SPRITES / f"{name}.png"))) for name, _ in told]
     assert measured == told

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from sets import SPRITES, captioned, make, needs_sprites, put, sprite
 
 from spritebuild.errors import UsageError
-from spritebuild_stages import _dataset
 from spritebuild_stages.dataset import Dataset
+from spritebuild_stages.datasets import artifact
 
 # Paper dolls
 
@@ -48,7 +48,7 @@ def doll(tmp_path: Path) -> dict[str, Path]:
     return put(tmp_path, files)
 
 
-def worn(example: _dataset.Example) -> dict[str, int]:
+def worn(example: artifact.Example) -> dict[str, int]:
     """The number of the piece by layer, read from the pixels."""
     names = ("cloak", "base", "hair", "hat", "staff")
     return {name: int(example.pixels[1, place, 0]) for place, name in enumerate(names) if example.pixels[1, place, 3]}

@@ -28,12 +28,12 @@ from safetensors.torch import load_file, save_file
 import spritebuild_stages
 from spritebuild.errors import PolicyError, StageError, UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _png
-from spritebuild_stages._diffusion import Item, Settings, TextToImage
-from spritebuild_stages._loras import Lora
-from spritebuild_stages._schedulers import scheduler
 from spritebuild_stages._weights import inspect_folder
+from spritebuild_stages.diffusion.adapters import Lora
+from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+from spritebuild_stages.diffusion.schedulers import scheduler
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
+from spritebuild_stages.images import png
 
 pytestmark = pytest.mark.diffusion
 
@@ -310,7 +310,7 @@ def made(
         for seed in seeds
     ]
     notes = [dict(note or {}) for _, note in Generate().run_batch(actions, Context(folder / "memory"))]
-    return {action.params.seed: _png.read(action.outputs.image) for action in actions}, notes
+    return {action.params.seed: png.read(action.outputs.image) for action in actions}, notes
 
 
 @pytest.mark.parametrize("scheduler", ["euler", "dpmpp_2m_sde"])

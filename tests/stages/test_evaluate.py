@@ -23,10 +23,11 @@ from training_runs import cpu, dataset
 
 from spritebuild.errors import RegressionError, UsageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages import _evaluation, _png
-from spritebuild_stages._dataset import Example
-from spritebuild_stages._evaluation_report import sheet
+from spritebuild_stages.datasets.artifact import Example
 from spritebuild_stages.evaluate import Evaluate, EvaluateInputs, EvaluateOutputs, EvaluateParams
+from spritebuild_stages.evaluation import judging
+from spritebuild_stages.evaluation.presentation import sheet
+from spritebuild_stages.images import png
 from spritebuild_stages.train_classifier import (
     TrainClassifier,
     TrainClassifierInputs,
@@ -85,7 +86,7 @@ class Bench:
         for kind, pictures in (("generated", generated), ("baseline", baseline)):
             paths[kind] = tuple(out / f"{kind}{number}.png" for number in range(len(pictures)))
             for path, picture in zip(paths[kind], pictures, strict=True):
-                _png.write(path, picture)
+                png.write(path, picture)
         outputs = EvaluateOutputs(report=out / "report.json", sheet=out / "sheet.png", table=out / "report.md")
         told = EvaluateParams(**{"names": tuple(f"p{number}" for number in range(len(generated))), **params})
         given = EvaluateInputs(**self.data, classifier=self.classifier, **paths)
@@ -224,9 +225,9 @@ def test_color_words_are_compared_with_the_expected_ones(plain: Bench) -> None:
 def test_match_is_the_weighted_mean_of_the_terms_that_are_known() -> None:
     weights = {"palette": 1.0, "edges": 3.0, "coverage": 5.0, "classes": 0.0}
     terms = {"palette": 1.0, "edges": 0.5, "coverage": None, "classes": 0.1}
-    assert _evaluation.match(terms, weights) == 62.5
-    assert _evaluation.match({**terms, "coverage": 1.0}, weights) == pytest.approx(100 * 7.5 / 9)
-    assert _evaluation.match(dict.fromkeys(terms), weights) is None
+    assert judging.match(terms, weights) == 62.5
+    assert judging.match({**terms, "coverage": 1.0}, weights) == pytest.approx(100 * 7.5 / 9)
+    assert judging.match(dict.fromkeys(terms), weights) is None
 
 
 def test_palette_term_halves_with_every_difference_that_is_just_seen(plain: Bench) -> None:
@@ -272,7 +273,7 @@ def test_outputs_are_the_same_bytes_every_time_and_name_no_place(bench: Bench) -
 
 
 def test_sheet_shows_each_picture_beside_the_nearest(plain: Bench) -> None:
-    picture = _png.read(plain.run(pixels(HELD_OUT[:7])) / "sheet.png")
+    picture = png.read(plain.run(pixels(HELD_OUT[:7])) / "sheet.png")
     # 12 pixels eightfold; two in a pair with a seam of 2, gaps of 6 around; five pairs in a row
     assert picture.shape == (2 * (96 + 12), 5 * (2 * 96 + 2 + 12), 4)
     assert (picture[..., 3] == 255).all()
@@ -287,7 +288,7 @@ def test_sheet_shows_each_picture_beside_the_nearest(plain: Bench) -> None:
 def test_sheet_of_very_many_pictures_is_cut_to_what_a_png_can_hold() -> None:
     large = np.zeros((700, 700, 4), np.uint8)
     found = sheet([(large, large, False)] * 40)
-    assert found.shape[0] * found.shape[1] <= _png.MAX_PIXELS
+    assert found.shape[0] * found.shape[1] <= png.MAX_PIXELS
     assert found.shape[0] > 700
 
 

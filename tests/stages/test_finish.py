@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages import _png
 from spritebuild_stages.finish import Finish
+from spritebuild_stages.images import png
 
 SPRITES = Path(__file__).parents[2] / "../shared/data/dcss"
 PALETTE = ("#000000", "#4a2c2a", "#8a5a3c", "#d9a066", "#e8e0d0", "#5a6e3a", "#3a5a8a", "#8a2a3a")
@@ -32,11 +32,11 @@ def params(*ops: dict[str, Any]) -> Any:
 
 
 def finish(folder: Path, rgba: NDArray[np.uint8], *ops: dict[str, Any], **palettes: Path) -> NDArray[np.uint8]:
-    _png.write(folder / "in.png", rgba)
+    png.write(folder / "in.png", rgba)
     inputs = Finish.Inputs(image=folder / "in.png", palettes=palettes)
     outputs = Finish.Outputs(image=folder / "out.png")
     Finish().run(BoundAction(params(*ops), inputs, outputs), Context(memory=folder))
-    return _png.read(folder / "out.png")
+    return png.read(folder / "out.png")
 
 
 def ball(size: int = 16) -> NDArray[np.uint8]:
@@ -207,5 +207,5 @@ def test_real_sprites_come_out_in_palette_colors(tmp_path: Path) -> None:
     allowed = {(*bytes.fromhex(color[1:]), 255) for color in PALETTE} | {(0, 0, 0, 0)}
     for path in sorted(SPRITES.rglob("*.png"))[::100]:
         ops = {"op": "alpha"}, {"op": "quantize", "palette": "earth", "colors": PALETTE}, {"op": "outline"}
-        result = finish(tmp_path, _png.read(path), *ops)
+        result = finish(tmp_path, png.read(path), *ops)
         assert {tuple(pixel) for pixel in result.reshape(-1, 4).tolist()} <= allowed

@@ -26,8 +26,8 @@ pytest.importorskip("diffusers")
 import spritebuild_stages
 from spritebuild.errors import MachineError, UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _png
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
+from spritebuild_stages.images import png
 
 pytestmark = pytest.mark.diffusion
 
@@ -139,7 +139,7 @@ def test_every_scheduler_draws_the_same_thing(studio: Studio, scheduler: str) ->
     other = studio.action(3, prompt="red potion", scheduler="ddim", steps=20, batch=1)
     studio.run([made])
     studio.run([other])
-    rgba, expected = _png.read(made.outputs.image) / 255, _png.read(other.outputs.image) / 255
+    rgba, expected = png.read(made.outputs.image) / 255, png.read(other.outputs.image) / 255
     premultiplied = [image[..., :3] * image[..., 3:] for image in (rgba, expected)]
     assert abs(premultiplied[0] - premultiplied[1]).mean() < 0.1
 
@@ -153,7 +153,7 @@ def test_one_step_is_enough_to_run(studio: Studio, scheduler: str, steps: int) -
 def test_rgba_model_keeps_its_own_alpha(studio: Studio) -> None:
     action = studio.action(0, steps=8)
     studio.run([action])
-    alpha = _png.read(action.outputs.image)[..., 3]
+    alpha = png.read(action.outputs.image)[..., 3]
     assert alpha.min() < 16 and alpha.max() > 240
 
 

@@ -13,8 +13,15 @@ pytest.importorskip("diffusers")
 import peft
 import torch
 
-from spritebuild_stages._inl_dit import SIZES, InlBlock, InlTransformer2DModel, check_heads, parameter_count, sized
-from spritebuild_stages._inl_layers import Attention, Integrator, positions, rotated
+from spritebuild_stages.diffusion.inl_dit import (
+    SIZES,
+    InlBlock,
+    InlTransformer2DModel,
+    check_heads,
+    parameter_count,
+    sized,
+)
+from spritebuild_stages.diffusion.inl_layers import Attention, Integrator, positions, rotated
 
 pytestmark = pytest.mark.diffusion
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sets import sprite
 
-from spritebuild_stages import _metrics_features, _metrics_pixels
-from spritebuild_stages._metrics_pixels import Gallery, Palette
+from spritebuild_stages.evaluation import feature_metrics, pixel_metrics
+from spritebuild_stages.evaluation.pixel_metrics import Gallery, Palette
 from spritebuild_stages.ops.quantize import oklab
 
 Rgba = NDArray[np.uint8]
@@ -44,7 +44,7 @@ def test_palette_distance_is_the_mean_oklab_distance_times_100() -> None:
     hidden = solid((0, 255, 0))
     hidden[..., 3] = 127
     pictures = [solid((255, 0, 0), off), solid((0, 0, 255)), hidden]
-    found, counts = _metrics_pixels.palette_distances(pictures, palette)
+    found, counts = pixel_metrics.palette_distances(pictures, palette)
     assert found == pytest.approx([100 * apart / 2, 0, 0])
     assert found[1] == 0
     assert counts.tolist() == [2, 1, 0]
@@ -52,22 +52,22 @@ def test_palette_distance_is_the_mean_oklab_distance_times_100() -> None:
 
 def test_palette_coverage_counts_colors_as_often_as_the_set_has_them() -> None:
     palette = Palette.of([solid(*[(255, 0, 0)] * 3, (0, 0, 255))])
-    assert _metrics_pixels.palette_coverage([solid((254, 0, 0))], palette) == 0.75
-    assert _metrics_pixels.palette_coverage([solid((255, 0, 0), (0, 0, 254))], palette) == 1
-    assert _metrics_pixels.palette_coverage([solid((0, 255, 0))], palette) == 0
+    assert pixel_metrics.palette_coverage([solid((254, 0, 0))], palette) == 0.75
+    assert pixel_metrics.palette_coverage([solid((255, 0, 0), (0, 0, 254))], palette) == 1
+    assert pixel_metrics.palette_coverage([solid((0, 255, 0))], palette) == 0
 
 
 def test_color_distance_is_that_of_mean_and_spread() -> None:
     dark, light = solid((40, 40, 40)), solid((200, 200, 200))
-    spread = _metrics_pixels.color_spread
+    spread = pixel_metrics.color_spread
     apart = np.linalg.norm(np.subtract(*oklab(np.array([(40,) * 3, (200,) * 3], np.uint8))))
-    assert _metrics_pixels.color_distance(spread([dark]), spread([light])) == pytest.approx(100 * apart)
+    assert pixel_metrics.color_distance(spread([dark]), spread([light])) == pytest.approx(100 * apart)
     both = spread([dark, light])
-    assert _metrics_pixels.color_distance(both, both) == pytest.approx(0, abs=1e-5)
+    assert pixel_metrics.color_distance(both, both) == pytest.approx(0, abs=1e-5)
     # the same mean, and a standard deviation of half the distance against none
     middle = (both[0], np.zeros((3, 3)))
-    assert _metrics_pixels.color_distance(both, middle) == pytest.approx(100 * apart / 2)
-    assert _metrics_pixels.color_distance(middle, both) == pytest.approx(100 * apart / 2)
+    assert pixel_metrics.color_distance(both, middle) == pytest.approx(100 * apart / 2)
+    assert pixel_metrics.color_distance(middle, both) == pytest.approx(100 * apart / 2)
 
 
 # Edges
@@ -75,20 +75,20 @@ def test_color_distance_is_that_of_mean_and_spread() -> None:
 
 def test_edges_are_sorted_by_strength_and_direction() -> None:
     flat = np.full((6, 6, 4), 255, np.uint8)
-    assert _metrics_pixels.edge_histogram([flat])[0] == 1
+    assert pixel_metrics.edge_histogram([flat])[0] == 1
     step = flat.copy()
     step[:, :3, :3] = 0  # a gradient along x, of half a lightness a pixel, at two columns of six
-    found = _metrics_pixels.edge_histogram([step])
+    found = pixel_metrics.edge_histogram([step])
     assert found[0] == pytest.approx(4 / 6)
     assert found[1 + 2 * 8] == pytest.approx(2 / 6)
-    turned = _metrics_pixels.edge_histogram([step.transpose(1, 0, 2)])
+    turned = pixel_metrics.edge_histogram([step.transpose(1, 0, 2)])
     assert turned[1 + 2 * 8 + 4] == pytest.approx(2 / 6)
-    assert _metrics_pixels.edge_similarity(found, turned) == pytest.approx(4 / 6)
-    assert _metrics_pixels.edge_similarity(found, found) == pytest.approx(1)
-    mirrored = _metrics_pixels.edge_histogram([step[:, ::-1].copy()])
+    assert pixel_metrics.edge_similarity(found, turned) == pytest.approx(4 / 6)
+    assert pixel_metrics.edge_similarity(found, found) == pytest.approx(1)
+    mirrored = pixel_metrics.edge_histogram([step[:, ::-1].copy()])
     assert mirrored == pytest.approx(found)
-    empty = _metrics_pixels.edge_histogram([np.zeros((4, 4, 4), np.uint8)])
-    assert _metrics_pixels.edge_similarity(empty, found) == 0
+    empty = pixel_metrics.edge_histogram([np.zeros((4, 4, 4), np.uint8)])
+    assert pixel_metrics.edge_similarity(empty, found) == 0
 
 
 # The nearest picture
@@ -138,8 +138,8 @@ def test_kid_of_a_case_worked_out_by_hand() -> None:
     generated, real = np.array([[1.0, 0], [0, 1]]), np.array([[1.0, 1], [-1, 1]])
     # (x.y / 2 + 1)^3: generated 1, real 1, across the mean of 1.5^3 = 8, (1/2)^3, (3/2)^3 and (3/2)^3
     across = (2**3 * 0 + 1.5**3 + 0.5**3 + 1.5**3 + 1.5**3) / 4
-    assert _metrics_features.kid(generated, real) == pytest.approx(1 + 1 - 2 * across)
-    assert _metrics_features.kid(generated[:1], real) is None
+    assert feature_metrics.kid(generated, real) == pytest.approx(1 + 1 - 2 * across)
+    assert feature_metrics.kid(generated[:1], real) is None
 
 
 def normal(count: int, seed: int, mean: float = 0.0, width: int = 8) -> NDArray[np.float64]:
@@ -148,7 +148,7 @@ def normal(count: int, seed: int, mean: float = 0.0, width: int = 8) -> NDArray[
 
 def test_kid_of_a_set_and_itself_is_about_0_and_of_two_kinds_far_larger() -> None:
     one, other, shifted = normal(300, 0), normal(300, 1), normal(300, 2, mean=1)
-    itself, alike, unlike = (_metrics_features.kid(one, some) for some in (one, other, shifted))
+    itself, alike, unlike = (feature_metrics.kid(one, some) for some in (one, other, shifted))
     assert itself is not None
     assert alike is not None
     assert unlike is not None
@@ -159,28 +159,28 @@ def test_kid_of_a_set_and_itself_is_about_0_and_of_two_kinds_far_larger() -> Non
 
 def test_kid_of_large_sets_is_the_mean_over_drawn_subsets() -> None:
     large, other = normal(1500, 0), normal(700, 1)
-    found = _metrics_features.kid(large, other)
-    assert found == _metrics_features.kid(large, other)
+    found = feature_metrics.kid(large, other)
+    assert found == feature_metrics.kid(large, other)
     assert found == pytest.approx(0, abs=0.05)
-    assert len(set(_metrics_features._subset(1500, 0)) & set(_metrics_features._subset(1500, 1))) < 1000
+    assert len(set(feature_metrics._subset(1500, 0)) & set(feature_metrics._subset(1500, 1))) < 1000
 
 
 def test_density_and_coverage_of_a_case_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_metrics_features, "NEIGHBORS", 1)
+    monkeypatch.setattr(feature_metrics, "NEIGHBORS", 1)
     real = np.array([[0.0], [1], [3], [10]])  # balls of 1, 1, 2 and 7
     generated = np.array([[0.5], [3.5], [20]])  # in those of 0 and 1; of 3 and 10; of none
-    density, coverage, expected = _metrics_features.spread(generated, real) or (0, 0, 0)
+    density, coverage, expected = feature_metrics.spread(generated, real) or (0, 0, 0)
     assert density == pytest.approx(4 / (1 * 3))
     assert coverage == 1
     assert expected == pytest.approx(1 - 3 / 6)
-    assert _metrics_features.spread(generated[2:], real) == (0, 0, pytest.approx(1 - 3 / 4))
-    assert _metrics_features.spread(generated, real[:1]) is None
+    assert feature_metrics.spread(generated[2:], real) == (0, 0, pytest.approx(1 - 3 / 4))
+    assert feature_metrics.spread(generated, real[:1]) is None
 
 
 def test_coverage_of_one_distribution_is_what_is_expected() -> None:
     for count in (20, 100, 400):
         pairs = [(normal(count, seed), normal(400, 99 - seed)) for seed in range(8)]
-        found = np.array([_metrics_features.spread(*pair) for pair in pairs])
+        found = np.array([feature_metrics.spread(*pair) for pair in pairs])
         assert found[:, 0].mean() == pytest.approx(1, abs=0.15)
         assert found[:, 1].mean() == pytest.approx(found[0, 2], rel=0.1)
     assert found[0, 2] == pytest.approx(1 - 0.5**5, abs=0.01)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> _png.Rgba:
+def pictures(draw: st.DrawFn) -> png.Rgba:
     """Pictures of few colors and of many, from 1x1 up."""
     shape = (draw(st.integers(1, 20)), draw(st.integers(1, 20)))
     if draw(st.booleans()):
@@ -28,24 +28,24 @@ def pictures(draw: st.DrawFn) -> _png.Rgba:
     return colors[draw(arrays(np.intp, shape, elements=st.integers(0, len(colors) - 1)))]
 
 
-def many_colors(height: int, width: int) -> _png.Rgba:
+def many_colors(height: int, width: int) -> png.Rgba:
     """Smooth ramps with a pattern, more than 256 colors, without a random generator."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 5 % 256, y * 3 % 256, (x * y + y // 256) % 251, 255 - x % 7], axis=2).astype(np.uint8)
 
 
-def few_colors() -> _png.Rgba:
+def few_colors() -> png.Rgba:
     y, x = np.mgrid[:32, :32]
     return np.array([[0, 0, 0, 0], [200, 30, 40, 255], [20, 30, 240, 255], [9, 9, 9, 128]], np.uint8)[x * y // 7 % 4]
 
 
-def pillow(data: bytes) -> _png.Rgba:
+def pillow(data: bytes) -> png.Rgba:
     with Image.open(io.BytesIO(data)) as image:
         return np.array(image.convert("RGBA"))
 
 
 def chunks(data: bytes) -> dict[bytes, bytes]:
-    found, at = {}, len(_png.SIGNATURE)
+    found, at = {}, len(png.SIGNATURE)
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)
         found[data[at + 4 : at + 8]] = data[at + 8 : at + 8 + length]
@@ -54,10 +54,10 @@ def chunks(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def png(path: Path, *parts: tuple[bytes, bytes]) -> Path:
+def of_chunks(path: Path, *parts: tuple[bytes, bytes]) -> Path:
     """A file of any chunks, right or wrong."""
     body = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts]
-    path.write_bytes(_png.SIGNATURE + b"".join(body))
+    path.write_bytes(png.SIGNATURE + b"".join(body))
     return path
 
 
@@ -66,25 +66,25 @@ def header(width: int, height: int, depth: int = 8, color_type: int = 6) -> tupl
 
 
 @given(pictures())
-def test_pillow_decodes_the_same_pixels(rgba: _png.Rgba) -> None:
-    assert np.array_equal(pillow(_png.encode(rgba)), rgba)
+def test_pillow_decodes_the_same_pixels(rgba: png.Rgba) -> None:
+    assert np.array_equal(pillow(png.encode(rgba)), rgba)
 
 
 @given(pictures())
-def test_the_same_pixels_give_the_same_bytes(rgba: _png.Rgba) -> None:
-    assert _png.encode(rgba) == _png.encode(np.asfortranarray(rgba.copy()))
+def test_the_same_pixels_give_the_same_bytes(rgba: png.Rgba) -> None:
+    assert png.encode(rgba) == png.encode(np.asfortranarray(rgba.copy()))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 300), (300, 1), (63, 70), (64, 70), (65, 70), (200, 129)])
 def test_filtered_rows_decode_across_bands(height: int, width: int) -> None:
     rgba = many_colors(height, width)
-    data = _png.encode(rgba)
+    data = png.encode(rgba)
     assert np.array_equal(pillow(data), rgba)
-    assert data[25] == _png.TRUECOLOR_ALPHA
+    assert data[25] == png.TRUECOLOR_ALPHA
 
 
 def test_bytes_are_those_of_every_machine() -> None:
-    digests = [hashlib.sha256(_png.encode(rgba)).hexdigest() for rgba in (few_colors(), many_colors(70, 90))]
+    digests = [hashlib.sha256(png.encode(rgba)).hexdigest() for rgba in (few_colors(), many_colors(70, 90))]
     assert digests == [
         "f9d1b2d162af100853bcaaa6b3256baa40a9933cfc39e1e3afb1f7a8fe5c056c",
         "f26ac4bfdbbee4332b475a4947cf0794a18607b6440124557a81e15d4350aec2",
@@ -95,8 +95,8 @@ def test_bytes_are_those_of_every_machine() -> None:
 def test_the_palette_has_the_smallest_bit_depth(count: int, depth: int) -> None:
     rgba = np.zeros((3, 256, 4), np.uint8)
     rgba[..., 0] = np.arange(256) % count
-    data = _png.encode(rgba)
-    assert (data[24], data[25]) == (depth, _png.PALETTE)
+    data = png.encode(rgba)
+    assert (data[24], data[25]) == (depth, png.PALETTE)
     assert len(chunks(data)[b"PLTE"]) == 3 * count
     assert np.array_equal(pillow(data), rgba)
 
@@ -104,24 +104,24 @@ def test_the_palette_has_the_smallest_bit_depth(count: int, depth: int) -> None:
 def test_257_colors_have_no_palette() -> None:
     rgba = np.zeros((1, 257, 4), np.uint8)
     rgba[0, :, 0], rgba[0, 256, 1] = np.arange(257) % 256, 1
-    assert _png.encode(rgba)[24:26] == bytes([8, _png.TRUECOLOR_ALPHA])
+    assert png.encode(rgba)[24:26] == bytes([8, png.TRUECOLOR_ALPHA])
 
 
 def test_the_palette_is_sorted_and_transparent_first() -> None:
     rgba = np.array([[[9, 8, 7, 255], [1, 2, 3, 255], [5, 5, 5, 128], [0, 0, 0, 0]]], np.uint8)
-    found = chunks(_png.encode(rgba))
+    found = chunks(png.encode(rgba))
     assert found[b"PLTE"] == bytes([0, 0, 0, 5, 5, 5, 1, 2, 3, 9, 8, 7])
     assert found[b"tRNS"] == bytes([0, 128])
     assert list(found) == [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"]
 
 
 def test_an_opaque_picture_has_no_transparency_chunk() -> None:
-    assert list(chunks(_png.encode(np.full((4, 4, 4), 255, np.uint8)))) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
+    assert list(chunks(png.encode(np.full((4, 4, 4), 255, np.uint8)))) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
 
 
 def test_colors_under_alpha_0_are_kept() -> None:
     rgba = np.array([[[200, 100, 50, 0], [1, 2, 3, 0]]], np.uint8)
-    assert np.array_equal(pillow(_png.encode(rgba)), rgba)
+    assert np.array_equal(pillow(png.encode(rgba)), rgba)
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_colors_under_alpha_0_are_kept() -> None:
         np.broadcast_to(np.uint8(0), (4097, 4096, 4)),
     ],
 )
-def test_what_is_no_picture_is_not_written(rgba: _png.Rgba, tmp_path: Path) -> None:
-    with pytest.raises(_png.PngError):
-        _png.write(tmp_path / "a.png", rgba)
+def test_what_is_no_picture_is_not_written(rgba: png.Rgba, tmp_path: Path) -> None:
+    with pytest.raises(png.PngError):
+        png.write(tmp_path / "a.png", rgba)
     assert not list(tmp_path.iterdir())
 
 
 @settings(deadline=None)  # writes files
 @given(pictures())
-def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rgba: _png.Rgba) -> None:
+def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rgba: png.Rgba) -> None:
     path = tmp_path_factory.getbasetemp() / "picture.png"
-    _png.write(path, rgba)
-    read = _png.read(path)
+    png.write(path, rgba)
+    read = png.read(path)
     assert np.array_equal(read, rgba)
     assert read.flags.writeable
 
@@ -154,33 +154,33 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rgba
 def test_pngs_of_other_writers_are_read(mode: str, tmp_path: Path) -> None:
     image = Image.fromarray(many_colors(20, 30)).convert(mode)
     image.save(tmp_path / "a.png")
-    assert np.array_equal(_png.read(tmp_path / "a.png"), np.array(image.convert("RGBA")))
+    assert np.array_equal(png.read(tmp_path / "a.png"), np.array(image.convert("RGBA")))
 
 
 def test_gray_of_16_bits_is_scaled_not_clipped(tmp_path: Path) -> None:
     row = b"\x00" + struct.pack(">3H", 0x0102, 0x0304, 0xFFFF)
     parts = header(3, 1, 16, 0), (b"tRNS", b"\x01\x02"), (b"IDAT", zlib.compress(row)), (b"IEND", b"")
-    read = _png.read(png(tmp_path / "a.png", *parts))
+    read = png.read(of_chunks(tmp_path / "a.png", *parts))
     assert read.tolist() == [[[1, 1, 1, 0], [3, 3, 3, 255], [255, 255, 255, 255]]]
 
 
 def test_a_large_picture_is_refused_by_its_header(tmp_path: Path) -> None:
-    path = png(tmp_path / "a.png", header(1 << 30, 1 << 30), (b"IDAT", b""))
-    with pytest.raises(_png.PngError, match=r"a\.png: 1073741824x1073741824 is .* Mpx, more than 16\.8"):
-        _png.read(path)
+    path = of_chunks(tmp_path / "a.png", header(1 << 30, 1 << 30), (b"IDAT", b""))
+    with pytest.raises(png.PngError, match=r"a\.png: 1073741824x1073741824 is .* Mpx, more than 16\.8"):
+        png.read(path)
 
 
 def test_a_second_header_does_not_get_a_large_picture_past_the_limit(tmp_path: Path) -> None:
-    path = png(tmp_path / "a.png", header(1, 1), header(60000, 60000), (b"IDAT", zlib.compress(bytes(5))))
-    with pytest.raises(_png.PngError, match="60000x60000"):
-        _png.read(path)
+    path = of_chunks(tmp_path / "a.png", header(1, 1), header(60000, 60000), (b"IDAT", zlib.compress(bytes(5))))
+    with pytest.raises(png.PngError, match="60000x60000"):
+        png.read(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG", b"<svg/>"])
 def test_other_files_are_no_png(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(_png.PngError, match=r"a\.png: not a PNG"):
-        _png.read(tmp_path / "a.png")
+    with pytest.raises(png.PngError, match=r"a\.png: not a PNG"):
+        png.read(tmp_path / "a.png")
 
 
 @settings(deadline=None)  # writes files
@@ -189,6 +189,6 @@ def test_damaged_files_never_raise_anything_else(
     tmp_path_factory: pytest.TempPathFactory, keep: int, tail: bytes
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.png"
-    path.write_bytes(_png.encode(few_colors())[: len(_png.SIGNATURE) + keep] + tail)
-    with pytest.raises(_png.PngError, match=r"damaged\.png: "):
-        _png.read(path)
+    path.write_bytes(png.encode(few_colors())[: len(png.SIGNATURE) + keep] + tail)
+    with pytest.raises(png.PngError, match=r"damaged\.png: "):
+        png.read(path)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 from spritebuild_stages.sheet import Sheet
 
 GOLDEN = """\
@@ -68,11 +68,11 @@ def make(folder: Path, frames: list[NDArray[np.uint8]], **told: Any) -> tuple[ND
     paths = []
     for place, rgba in enumerate(frames):
         paths.append(folder / f"{place}.png")
-        _png.write(paths[-1], rgba)
+        png.write(paths[-1], rgba)
     params = Sheet.Params(**{"names": tuple(f"f{n}" for n in range(len(frames))), "image_name": "hero.png"} | told)
     outputs = Sheet.Outputs(image=folder / "sheet.png", atlas=folder / "sheet.json")
     Sheet().run(BoundAction(params, Sheet.Inputs(frames=tuple(paths)), outputs), Context(memory=folder))
-    return _png.read(outputs.image), json.loads(outputs.atlas.read_bytes())
+    return png.read(outputs.image), json.loads(outputs.atlas.read_bytes())
 
 
 def corners(atlas: dict[str, Any]) -> list[tuple[int, int]]:

@@ -22,15 +22,17 @@ from training_runs import cpu, dataset, everything, killed
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages import _classifier, _dataset, _tensors
-from spritebuild_stages._augmentation import augmented
-from spritebuild_stages._dataset import Example
+from spritebuild_stages import _tensors
+from spritebuild_stages.datasets import artifact
+from spritebuild_stages.datasets.artifact import Example
+from spritebuild_stages.evaluation import classifier_net
 from spritebuild_stages.train_classifier import (
     TrainClassifier,
     TrainClassifierInputs,
     TrainClassifierOutputs,
     TrainClassifierParams,
 )
+from spritebuild_stages.training.augmentation import augmented
 
 pytestmark = pytest.mark.diffusion
 __all__ = ["cpu"]  # a fixture that every test uses
@@ -82,7 +84,7 @@ def test_held_out_shapes_are_read_and_the_file_says_how_well(workshop: Workshop)
     assert found["chance"] == pytest.approx(1 / 3, abs=1e-4)
     assert found["pictures"] == {"learned": 30, "held_out": 18}
     assert found["classes"]["disc"]["learned"] == 10
-    classifier = _classifier.load(out / "classifier.safetensors", "cpu")
+    classifier = classifier_net.load(out / "classifier.safetensors", "cpu")
     about = classifier.about
     assert (about.classes, about.label, about.accuracy) == (KINDS, "kind", found["accuracy"])
     fresh = [shape(kind, number) for kind in KINDS for number in range(100, 110)]
@@ -162,7 +164,7 @@ def test_small_classes_and_pictures_without_the_label_are_left_out_and_listed(wo
 def test_pictures_of_several_sizes_are_learned_together(workshop: Workshop) -> None:
     mixed = [*shapes(), *(Example(f"big/{e.name}", e.captions, e.pixels, labels=e.labels) for e in shapes(4, 0, 20))]
     out = workshop.train(workshop.action(data=dataset(workshop.folder / "mixed", *mixed), steps=3))
-    classifier = _classifier.load(out / "classifier.safetensors", "cpu")
+    classifier = classifier_net.load(out / "classifier.safetensors", "cpu")
     pictures = [shape("bar", 1, side) for side in (8, 12, 33)]
     together, alone = classifier.read(pictures)[0], [classifier.read([one])[0][0] for one in pictures]
     assert together == pytest.approx(np.stack(alone), abs=1e-5)
@@ -187,23 +189,23 @@ def test_files_that_are_no_classifier_are_refused(workshop: Workshop) -> None:
     _tensors.write(other, {"a": torch.zeros(1)}, {"format": "pt"})
     for path in (text, other, workshop.data["images"]):
         with pytest.raises(UsageError, match="not a classifier"):
-            _classifier.load(path, "cpu")
+            classifier_net.load(path, "cpu")
     out = workshop.train(workshop.action(steps=1))
     whole = (out / "classifier.safetensors").read_bytes()
     text.write_bytes(whole[:-100])
     with pytest.raises(UsageError, match="not a classifier"):
-        _classifier.load(text, "cpu")
+        classifier_net.load(text, "cpu")
 
 
 def test_hidden_colors_are_not_seen() -> None:
     clean = shape("disc", 1)
     dirty = clean.copy()
     dirty[clean[..., 3] == 0, :3] = 200
-    assert torch.equal(_classifier.values([clean], "cpu"), _classifier.values([dirty], "cpu"))
+    assert torch.equal(classifier_net.values([clean], "cpu"), classifier_net.values([dirty], "cpu"))
 
 
 def test_augmentation_mirrors_moves_and_lights_without_changing_hues() -> None:
-    pictures = _classifier.values([shape("disc", number) for number in range(8)] * 8, "cpu")
+    pictures = classifier_net.values([shape("disc", number) for number in range(8)] * 8, "cpu")
     assert torch.equal(augmented(pictures, (0, 0)), pictures)
     mirrored = augmented(pictures, (0, 0), flip=True)
     flipped = [torch.equal(one, two.flip(2)) for one, two in zip(mirrored, pictures, strict=True)]
@@ -238,4 +240,4 @@ def test_equal_files_are_written_of_equal_classifiers(workshop: Workshop) -> Non
     assert said == sorted(said)
     assert json.loads(header["__metadata__"]["classes"]) == list(KINDS)
     assert str(workshop.folder) not in json.dumps(header)
-    assert _dataset.canonical(summary(path.parent)) == (path.parent / "summary.json").read_text("utf-8")
+    assert artifact.canonical(summary(path.parent)) == (path.parent / "summary.json").read_text("utf-8")

@@ -21,14 +21,15 @@ from training_runs import blocks, cpu, dataset, everything, example, killed
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _inl_dit, _png
-from spritebuild_stages._diffusion import Item, Settings, TextToImage
-from spritebuild_stages._diffusion_params import TrainDiffusionParams
-from spritebuild_stages._schedulers import CLASSES
 from spritebuild_stages._weights import inspect_folder
+from spritebuild_stages.diffusion import inl_dit
+from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+from spritebuild_stages.diffusion.schedulers import CLASSES
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
+from spritebuild_stages.images import png
 from spritebuild_stages.train_diffusion import TrainDiffusion, TrainDiffusionInputs, TrainDiffusionOutputs
 from spritebuild_stages.train_vae import TrainVae, TrainVaeInputs, TrainVaeOutputs, TrainVaeParams
+from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
 
 pytestmark = pytest.mark.diffusion
 __all__ = ["cpu"]  # a fixture that every test uses
@@ -81,7 +82,7 @@ class Workshop:
         told = GenerateParams(**{"prompt": prompt, "seed": 3, "steps": 2, "size": (16, 16), "batch": 2, **params})
         action = BoundAction(told, GenerateInputs(model=model), GenerateOutputs(image=image))
         list(Generate().run_batch([action], Context(self.folder / "memory")))
-        return _png.read(image)
+        return png.read(image)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workshop(tmp_path: Path, vae: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    monkeypatch.setitem(_inl_dit.SIZES, "nano", _inl_dit.Size(2, 32, 4, 2))
+    monkeypatch.setitem(inl_dit.SIZES, "nano", inl_dit.Size(2, 32, 4, 2))
     return Workshop(tmp_path, {**blocks(tmp_path / "data"), "vae": vae})
 
 
@@ -133,7 +134,7 @@ def test_error_falls_and_the_folder_makes_pictures_of_prompts(workshop: Workshop
     assert not np.array_equal(red, unguided)
     names = {path.suffix for path in (out / "model").rglob("*") if path.is_file()}
     assert names == {".json", ".safetensors"}  # M004-09
-    assert _png.read(out / "samples.png").shape[0] > 2 * 96  # a row of step 30, a row of the end
+    assert png.read(out / "samples.png").shape[0] > 2 * 96  # a row of step 30, a row of the end
 
 
 def test_own_pipeline_makes_batches_of_any_size_with_any_sampler(workshop: Workshop) -> None:
@@ -263,7 +264,7 @@ UNSEEN = {"epochs", "optimizer", "gradient_checkpointing", "architecture", "cond
 
 def test_every_param_does_something(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CHANGES.keys() | UNSEEN == TrainDiffusionParams.model_fields.keys()
-    monkeypatch.setitem(_inl_dit.SIZES, "S", _inl_dit.Size(1, 32, 4, 2))
+    monkeypatch.setitem(inl_dit.SIZES, "S", inl_dit.Size(1, 32, 4, 2))
     base: dict[str, Any] = {"steps": 3, "ema": 0}
     made: dict[str, Any] = {}
     for name, value in CHANGES.items():

@@ -24,11 +24,12 @@ from training_runs import blocks, dataset, everything, example, killed
 
 from spritebuild.errors import SpritebuildError, UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _training
-from spritebuild_stages._diffusion import Item, Settings, TextToImage
-from spritebuild_stages._lora_files import read_metadata
-from spritebuild_stages._loras import Lora
-from spritebuild_stages.train_lora import TrainLora, TrainLoraInputs, TrainLoraOutputs, TrainLoraParams
+from spritebuild_stages.diffusion.adapters import Lora
+from spritebuild_stages.diffusion.lora_files import read_metadata
+from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+from spritebuild_stages.train_lora import TrainLora, TrainLoraInputs, TrainLoraOutputs
+from spritebuild_stages.training import loop
+from spritebuild_stages.training.lora_params import TrainLoraParams
 
 pytestmark = pytest.mark.diffusion
 
@@ -80,8 +81,8 @@ def drawn(model: TextToImage, *loras: Path) -> np.ndarray[Any, Any]:
 def test_a_training_killed_at_five_steps_and_resumed_gives_the_same_bytes(
     sdxl: Path, data: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    monkeypatch.setattr(_training, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_training, "SAVE_SHARE", 0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SHARE", 0)
     said = {
         "steps": 11,
         "accumulation": 2,
@@ -167,7 +168,7 @@ def test_gradient_checkpointing_changes_nothing(
 
 
 def test_shuffled_tags_stay_behind_those_that_are_kept(sdxl: Path, tmp_path: Path) -> None:
-    from spritebuild_stages._tuning import Tuned, order_of
+    from spritebuild_stages.training.tuning import Tuned, order_of
 
     tagged = example(0, captions=("glow, one, two, three, four",))
     params = TrainLoraParams(**{**BASE, "tag_shuffle": True, "keep_tags": 1})
@@ -180,7 +181,7 @@ def test_shuffled_tags_stay_behind_those_that_are_kept(sdxl: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_min_snr_is_that_of_the_prediction(sdxl: Path, tmp_path: Path, prediction: str) -> None:
-    from spritebuild_stages._tuning import Tuned, order_of
+    from spritebuild_stages.training.tuning import Tuned, order_of
 
     one = example(0)
     params = TrainLoraParams(**{**BASE, "min_snr_gamma": 5.0})
@@ -197,7 +198,7 @@ def test_min_snr_is_that_of_the_prediction(sdxl: Path, tmp_path: Path, predictio
 def test_pictures_are_encoded_in_full_precision_whatever_the_training_is_in(
     sdxl: Path, data: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    from spritebuild_stages._tuning import Tuned, order_of
+    from spritebuild_stages.training.tuning import Tuned, order_of
 
     one = example(0)
     latents = {}
@@ -296,7 +297,7 @@ def test_a_dataset_that_the_model_cannot_learn_is_refused(
     shutil.copytree(sdxl, large)
     wide = {**json.loads(config.read_text()), "block_out_channels": [32, 64, 64, 64]}
     (large / "unet" / "config.json").write_text(json.dumps(wide))
-    monkeypatch.setitem(sys.modules, "spritebuild_stages._tuning", None)  # importing it would fail
+    monkeypatch.setitem(sys.modules, "spritebuild_stages.training.tuning", None)  # importing it would fail
     with pytest.raises(SpritebuildError, match=message):
         train(large, dataset(tmp_path / "data", *examples), tmp_path / "out")
 
@@ -304,13 +305,13 @@ def test_a_dataset_that_the_model_cannot_learn_is_refused(
 def test_a_lora_for_another_base_is_refused_before_the_model_is_loaded(
     sdxl: Path, data: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spritebuild_stages import _diffusion
+    from spritebuild_stages.diffusion import pipeline
     from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
 
     lora = train(sdxl, data, tmp_path / "out") / "lora.safetensors"
     bare = tmp_path / "bare.safetensors"
     save_file(load_file(lora), bare)  # without the metadata, the shapes tell
-    monkeypatch.setattr(_diffusion, "_load", None)
+    monkeypatch.setattr(pipeline, "_load", None)
     for path, told in ((lora, "stable-diffusion-xl-v1-base"), (bare, "text of 64 numbers")):
         params = GenerateParams.model_validate({"prompt": "a block", "seed": 1, "loras": [{"name": "other"}]})
         inputs = GenerateInputs(model=MINI, loras={"other": path})

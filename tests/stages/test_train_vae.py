@@ -22,9 +22,12 @@ from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
 
 from spritebuild.errors import PolicyError, UsageError
 from spritebuild.stage import BoundAction, Context
-from spritebuild_stages import _dataset, _pictures, _png, _vae_losses, train_vae
-from spritebuild_stages._vae_params import TrainVaeParams
+from spritebuild_stages import train_vae
+from spritebuild_stages.datasets import artifact
+from spritebuild_stages.images import batches, png
 from spritebuild_stages.train_vae import TrainVae, TrainVaeInputs, TrainVaeOutputs
+from spritebuild_stages.training import vae_losses
+from spritebuild_stages.training.vae_params import TrainVaeParams
 
 pytestmark = pytest.mark.diffusion
 __all__ = ["cpu"]  # a fixture that every test uses
@@ -68,15 +71,15 @@ def test_loss_falls_and_the_latents_deviation_is_stored(workshop: Workshop) -> N
     losses = [record["train/loss"] for record in log(out)]
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     vae = AutoencoderKL.from_pretrained(out / "vae")
-    examples = _dataset.read(**workshop.data).examples[:12]
+    examples = artifact.read(**workshop.data).examples[:12]
     with torch.no_grad():
-        latents = vae.encode(_pictures.batch([one.pixels for one in examples], "cpu")).latent_dist.mean
+        latents = vae.encode(batches.batch([one.pixels for one in examples], "cpu")).latent_dist.mean
     # M004-07: a noise schedule is made for latents of deviation 1
     assert latents.double().std().item() * vae.config.scaling_factor == pytest.approx(1, rel=1e-4)
     assert (vae.config.in_channels, vae.config.out_channels, vae.config.sample_size) == (4, 4, 16)
     assert workshop.notes["measured_on"] == "held out"
     assert 0.5 < workshop.notes["alpha"] <= 1
-    assert _png.read(out / "samples.png").shape[2] == 4
+    assert png.read(out / "samples.png").shape[2] == 4
     assert workshop.notes["warnings"] == []
 
 
@@ -256,21 +259,21 @@ def test_perceptual_loss_is_learned_from_and_its_model_is_not(workshop: Workshop
     losses = [record["train/perceptual"] for record in log(workshop.train(action))]
     assert 0 < losses[-1] < losses[0]
     assert everything(features) == before
-    loss = _vae_losses.perceptual(features, (16, 16), "cpu")
-    picture = _pictures.batch([block(0), block(1)], "cpu")
+    loss = vae_losses.perceptual(features, (16, 16), "cpu")
+    picture = batches.batch([block(0), block(1)], "cpu")
     assert float(loss(picture, picture)) == 0
     vit = ViTModel(ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=32, patch_size=8))
     vit.save_pretrained(workshop.folder / "vit")
     with pytest.raises(UsageError, match="no features of pictures of 16x16"):
-        _vae_losses.perceptual(workshop.folder / "vit", (16, 16), "cpu")
+        vae_losses.perceptual(workshop.folder / "vit", (16, 16), "cpu")
     (features / "modeling.py").write_text("")
     with pytest.raises(PolicyError, match="code in a model folder"):
-        _vae_losses.perceptual(features, (16, 16), "cpu")
+        vae_losses.perceptual(features, (16, 16), "cpu")
 
 
 def test_batches_and_pixels_are_inverse_where_colors_are_visible() -> None:
     pictures = [block(index) for index in range(4)]
-    back = _pictures.pixels(_pictures.batch(pictures, "cpu"))
+    back = batches.pixels(batches.batch(pictures, "cpu"))
     for one, other in zip(back, pictures, strict=True):
         assert np.array_equal(one[..., 3], other[..., 3])
         assert np.array_equal(one[other[..., 3] > 0], other[other[..., 3] > 0])

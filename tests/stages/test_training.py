@@ -15,7 +15,7 @@ import torch
 
 from spritebuild.errors import StageError, UsageError
 from spritebuild_stages._draws import Order, chance, noise
-from spritebuild_stages._training import Training, TrainParams, rate, total_steps
+from spritebuild_stages.training.loop import Training, TrainParams, rate, total_steps
 
 groups = st.lists(st.sampled_from(["wide", "tall", "square"]), min_size=1, max_size=12)
 

@@ -13,18 +13,19 @@ pytest.importorskip("torch")
 import torch
 from training_runs import block
 
-from spritebuild_stages import _pictures, _vae_losses
-from spritebuild_stages._vae_losses import direction
+from spritebuild_stages.images import batches
+from spritebuild_stages.training import vae_losses
+from spritebuild_stages.training.vae_losses import direction
 
 pytestmark = pytest.mark.diffusion
 
 
 def test_hidden_colors_count_little_and_a_perfect_picture_nothing() -> None:
-    target = _pictures.batch([block(0)], "cpu")
+    target = batches.batch([block(0)], "cpu")
     hidden, visible = target.clone(), target.clone()
     hidden[:, 0, :2, :2] += 1
     visible[:, 0, 6:8, 6:8] += 1
-    perfect, little, much = (_vae_losses.reconstruction(one, target) for one in (target, hidden, visible))
+    perfect, little, much = (vae_losses.reconstruction(one, target) for one in (target, hidden, visible))
     for name in ("l1", "l2", "edges", "mean"):
         assert float(perfect[name]) == 0
         assert 0 < float(little[name]) < 0.2 * float(much[name])

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spritebuild_stages import _dataset, _training
-from spritebuild_stages._dataset import Dataset, Example
+from spritebuild_stages.datasets import artifact
+from spritebuild_stages.datasets.artifact import Dataset, Example
+from spritebuild_stages.training import loop
 
 COLORS = {"red": (200, 30, 30), "blue": (40, 60, 200), "green": (50, 160, 50), "yellow": (230, 200, 60)}
 
@@ -43,7 +44,7 @@ def dataset(folder: Path, *examples: Example) -> dict[str, Path]:
     """Write a set; returns it as inputs of a stage."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {"images": folder / "images.safetensors", "manifest": folder / "manifest.json"}
-    _dataset.write(paths["images"], paths["manifest"], Dataset(examples))
+    artifact.write(paths["images"], paths["manifest"], Dataset(examples))
     return paths
 
 
@@ -88,9 +89,9 @@ def killed(run: Callable[[], object], *, step: int, when: str) -> None:
 def _die(at: int, when: str) -> None:
     import safetensors.torch
 
-    step, write = _training.Training._step, safetensors.torch.save_file
+    step, write = loop.Training._step, safetensors.torch.save_file
     if when == "done":
-        _training.write_log = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        loop.write_log = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     reached = False
 
     def stepping(self: Any, number: int, losses: Any) -> Any:
@@ -110,7 +111,7 @@ def _die(at: int, when: str) -> None:
                 file.truncate(Path(path).stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _training.Training._step = stepping  # type: ignore[method-assign]
+    loop.Training._step = stepping  # type: ignore[method-assign]
     safetensors.torch.save_file = writing
 
 
@@ -118,5 +119,5 @@ def _die(at: int, when: str) -> None:
 def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the CPU, and saved after every step."""
     monkeypatch.setenv("SPRITEBUILD_DEVICE", "cpu")
-    monkeypatch.setattr(_training, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_training, "SAVE_SHARE", 0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SHARE", 0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spritebuild_stages import _png
+from spritebuild_stages.images import png
 from spritebuild_stages.ops.palette import PaletteError, parse
 
 THREE = ((0, 0, 0), (255, 128, 1), (16, 32, 48))
@@ -49,7 +49,7 @@ def test_any_palette_survives_every_format(
     assert parse(file(folder, "a.hex", "".join(f"{r:02x}{g:02X}{b:02x}\n" for r, g, b in palette))) == palette
     assert parse(file(folder, "a.gpl", f"GIMP Palette\n{decimal}")) == palette
     assert parse(file(folder, "a.pal", f"JASC-PAL\n0100\n{len(palette)}\n{decimal}")) == palette
-    _png.write(folder / "a.png", np.array([[(*color, 255) for color in palette]], np.uint8))
+    png.write(folder / "a.png", np.array([[(*color, 255) for color in palette]], np.uint8))
     assert parse(folder / "a.png") == palette
 
 
@@ -61,7 +61,7 @@ def test_a_picture_gives_its_opaque_colors_in_reading_order(tmp_path: Path) -> N
         ],
         np.uint8,
     )
-    _png.write(tmp_path / "a.png", rgba)
+    png.write(tmp_path / "a.png", rgba)
     assert parse(tmp_path / "a.png") == ((9, 9, 9), (1, 1, 1), (3, 3, 3))
 
 
@@ -96,7 +96,7 @@ def test_errors_name_the_file_and_the_line(name: str, content: str | bytes, mess
 
 
 def test_a_picture_without_an_opaque_pixel_is_no_palette(tmp_path: Path) -> None:
-    _png.write(tmp_path / "a.png", np.zeros((2, 2, 4), np.uint8))
+    png.write(tmp_path / "a.png", np.zeros((2, 2, 4), np.uint8))
     with pytest.raises(PaletteError, match="no opaque color in it"):
         parse(tmp_path / "a.png")
 
@@ -104,6 +104,6 @@ def test_a_picture_without_an_opaque_pixel_is_no_palette(tmp_path: Path) -> None
 def test_a_picture_of_257_colors_is_no_palette(tmp_path: Path) -> None:
     rgba = np.full((1, 257, 4), 255, np.uint8)
     rgba[0, :, 0], rgba[0, :, 1] = np.arange(257) % 256, np.arange(257) // 256
-    _png.write(tmp_path / "a.png", rgba)
+    png.write(tmp_path / "a.png", rgba)
     with pytest.raises(PaletteError, match="257 colors, more than 256"):
         parse(tmp_path / "a.png")

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import Context
-from spritebuild_stages._diffusion import Item, Settings, TextToImage
 from spritebuild_stages._draws import Order, chance, hashed, noise
-from spritebuild_stages._lora_files import TEXT_ENCODERS, Adapter
-from spritebuild_stages._training import SamplePrompt, Training, autocast
+from spritebuild_stages.diffusion.lora_files import TEXT_ENCODERS, Adapter
+from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+from spritebuild_stages.training.loop import SamplePrompt, Training, autocast
 
 if TYPE_CHECKING:
     import torch
 
-    from spritebuild_stages._dataset import Example
-    from spritebuild_stages.train_lora import TrainLoraParams
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.training.lora_params import TrainLoraParams
 
 NAME = "trained"
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -69,7 +69,7 @@ class Tuned:
     def _add(self) -> None:
         import peft
 
-        from spritebuild_stages.train_lora import TARGETS
+        from spritebuild_stages.training.lora_params import TARGETS
 
         params = self.params
         named = TARGETS[params.targets] if isinstance(params.targets, str) else params.targets
@@ -113,7 +113,7 @@ class Tuned:
         """The LoRA as it is now, in the type that it is saved in."""
         import peft
 
-        from spritebuild_stages._diffusion import DTYPES
+        from spritebuild_stages.diffusion.pipeline import DTYPES
 
         dtype = getattr(self.torch, DTYPES[self.params.save_dtype])
         parts = {

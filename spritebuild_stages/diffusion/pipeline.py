@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spritebuild.errors import MachineError, StageError, UsageError
-from spritebuild_stages import _loras, _torch
-from spritebuild_stages._loras import Lora
-from spritebuild_stages._schedulers import SchedulerName, scheduler
+from spritebuild_stages import _torch
 from spritebuild_stages._weights import ModelFolder, inspect_folder, inspect_weights
+from spritebuild_stages.diffusion import adapters
+from spritebuild_stages.diffusion.adapters import Lora
+from spritebuild_stages.diffusion.schedulers import SchedulerName, scheduler
 
 DtypeName = Literal["fp32", "bf16", "fp16"]
 
@@ -44,7 +45,7 @@ ENCODED: Mapping[str, tuple[str, ...]] = {
     "FluxPipeline": ("prompt_embeds", "pooled_prompt_embeds", ""),
     "InlPipeline": _BOTH,
 }
-OWN = {"InlPipeline": "spritebuild_stages._inl_pipeline"}  # pipelines that diffusers has not, and where they are
+OWN = {"InlPipeline": "spritebuild_stages.diffusion.inl_pipeline"}  # what diffusers has not, and where it is
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class TextToImage:
         self.forget_prompts()
         self.lora_fingerprints = ()
         with _quiet():
-            _loras.apply(self.pipe, loras)
+            adapters.apply(self.pipe, loras)
         self.lora_fingerprints = fingerprints
 
     def forget_prompts(self) -> None:

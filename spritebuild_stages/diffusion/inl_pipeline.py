@@ -1,6 +1,6 @@
 """A text-to-image pipeline around the integrator transformer: its parts, its call and its folder; knows no training.
 
-The call is the part of diffusers' StableDiffusionPipeline that `_diffusion.py` uses. Diffusers cannot load the folder
+The call is the part of diffusers' StableDiffusionPipeline that `pipeline.py` uses. Diffusers cannot load the folder
 by itself, since the model is none of its classes: `from_pretrained` here does. Importing this imports torch.
 """
 
@@ -22,7 +22,7 @@ from diffusers.image_processor import VaeImageProcessor
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from spritebuild_stages._inl_dit import InlTransformer2DModel
+from spritebuild_stages.diffusion.inl_dit import InlTransformer2DModel
 
 
 class InlPipeline(DiffusionPipeline):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from spritebuild.errors import UsageError
-from spritebuild_stages._dataset_files import Found, beside, counted, orphans, shown, text_of
-from spritebuild_stages._dataset_params import SLOT, Rule
+from spritebuild_stages.datasets.files import Found, beside, counted, orphans, shown, text_of
+from spritebuild_stages.datasets.params import SLOT, Rule
 
 MAX_BYTES = 1 << 24  # of a file of captions
 

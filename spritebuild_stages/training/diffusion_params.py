@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from spritebuild_stages._training import SamplePrompt, TrainParams
+from spritebuild_stages.training.loop import SamplePrompt, TrainParams
 
 BYTE_TOKENS = 514  # start, end, and every byte within and at the end of a word
 Channels = Annotated[int, Field(ge=1, le=8192)]

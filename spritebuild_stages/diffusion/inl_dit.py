@@ -4,7 +4,7 @@ A diffusers model like any other: `save_pretrained` and `from_pretrained` write 
 Importing this imports torch.
 
 Sources: DiT and AdaLN-Zero, Peebles and Xie 2022 (arXiv 2212.09748); cross-attention as in PixArt, Chen et al. 2023
-(arXiv 2310.00426). Those of its layers are in _inl_layers.py.
+(arXiv 2310.00426). Those of its layers are in inl_layers.py.
 """
 
 # mypy: disable-error-code="misc,untyped-decorator"
@@ -24,7 +24,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spritebuild_stages._inl_layers import (
+from spritebuild_stages.diffusion.inl_layers import (
     Attention,
     Gelu,
     Integrator,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spritebuild_stages._diffusion import Drawn, Item
+from spritebuild_stages.diffusion.pipeline import Drawn, Item
 
 VERSION = 1  # of the method: a verdict of another one is found again
 STEPS = 3  # the fewest that take the second-order update of the multistep samplers

@@ -1,6 +1,6 @@
 """The loop that every training shares: steps, the log, and how it goes on after a kill.
 
-Draws depend on their place alone (see _draws.py), so with the weights, the optimizer's state and the averages in a
+Draws depend on their place alone (see draws.py), so with the weights, the optimizer's state and the averages in a
 checkpoint, a resumed run computes the bits of one that was never stopped. There are no data-loader workers: what they
 would prepare is prepared once, before the first step.
 

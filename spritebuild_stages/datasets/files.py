@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from spritebuild.errors import UsageError
 from spritebuild_stages import _weights
-from spritebuild_stages._dataset_params import DatasetParams
+from spritebuild_stages.datasets.params import DatasetParams
 
 TEXT = ".txt"
 PICTURES = (".png", ".webp", ".jpg", ".jpeg")

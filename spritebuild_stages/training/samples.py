@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages import _png
-from spritebuild_stages._grid import grid
+from spritebuild_stages.images import png
+from spritebuild_stages.images.grid import grid
 
 Rgba = NDArray[np.uint8]
 TAG = "samples/generated"
@@ -38,14 +38,14 @@ class Samples:
 
     def write(self, path: Path) -> None:
         """Write all rows as one picture, the earliest first."""
-        _png.write(path, grid([self._rows.get(step) or self._read(step) for step in sorted(self._when)]))
+        png.write(path, grid([self._rows.get(step) or self._read(step) for step in sorted(self._when)]))
 
     def _keep(self, name: str, picture: Rgba) -> None:
         if self._kept is None:
             return
         self._kept.mkdir(parents=True, exist_ok=True)
         temporary = self._kept / f"{name}.tmp"
-        _png.write(temporary, picture)
+        png.write(temporary, picture)
         with temporary.open("rb") as file:  # before a checkpoint says that the step is done
             os.fsync(file.fileno())
         temporary.replace(self._kept / name)
@@ -53,7 +53,7 @@ class Samples:
     def _read(self, step: int) -> list[Rgba]:
         assert self._kept is not None
         found = sorted(self._kept.glob(f"{step}-*.png"), key=lambda path: int(path.stem.partition("-")[2]))
-        return [_png.read(path) for path in found]
+        return [png.read(path) for path in found]
 
     def _show(self, step: int) -> None:
         """A file to look at, and for TensorBoard where that is installed; nothing is read from either."""
@@ -61,7 +61,7 @@ class Samples:
             return
         row = grid([self._rows[step]])
         self._watched.mkdir(parents=True, exist_ok=True)
-        _png.write(self._watched / f"step-{step:06}.png", row)
+        png.write(self._watched / f"step-{step:06}.png", row)
         with contextlib.suppress(ImportError):
             from torch.utils.tensorboard import SummaryWriter
 

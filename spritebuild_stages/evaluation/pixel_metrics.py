@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages import _pictures
-from spritebuild_stages._colors import OPAQUE
-from spritebuild_stages._pixels import pack, unpack
+from spritebuild_stages.datasets.colors import OPAQUE
+from spritebuild_stages.images import batches
+from spritebuild_stages.images.integers import pack, unpack
 from spritebuild_stages.ops.alpha import clear_hidden
 from spritebuild_stages.ops.quantize import oklab, quantize
 from spritebuild_stages.ops.trim import pad
@@ -135,7 +135,7 @@ def edge_histogram(pictures: Sequence[Rgba]) -> Floats:
     """
     bins = 1 + len(STRENGTHS) * DIRECTIONS
     found, count = np.zeros(bins), 0
-    for chunk in _pictures.chunks([rgba.shape[:2] for rgba in pictures]):
+    for chunk in batches.chunks([rgba.shape[:2] for rgba in pictures]):
         stack = np.stack([pictures[index] for index in chunk])
         lightness = oklab(stack[..., :3].reshape(-1, 3))[:, 0].reshape(stack.shape[:3])
         alpha = stack[..., 3] / 255

@@ -12,10 +12,10 @@ from diffusers.models.attention_processor import AttnProcessor
 
 from spritebuild.errors import UsageError
 from spritebuild_stages import _pretrained
-from spritebuild_stages._diffusion_params import TrainDiffusionParams
 from spritebuild_stages._draws import hashed
-from spritebuild_stages._inl_dit import InlTransformer2DModel, sized
-from spritebuild_stages._inl_pipeline import InlPipeline
+from spritebuild_stages.diffusion.inl_dit import InlTransformer2DModel, sized
+from spritebuild_stages.diffusion.inl_pipeline import InlPipeline
+from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
 
 PARTS = {"unet": "unet", "inl-dit": "transformer"}
 CLASSES = {"unet": UNet2DConditionModel, "inl-dit": InlTransformer2DModel}

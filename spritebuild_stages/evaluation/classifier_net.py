@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spritebuild.errors import UsageError
-from spritebuild_stages import _pictures, _tensors
+from spritebuild_stages import _tensors
+from spritebuild_stages.images import batches
 
 FORMAT = "spritebuild-classifier-1"
 CHANNELS_A_GROUP = 8
@@ -112,7 +113,7 @@ class Classifier:
         features, chances = np.zeros((len(pictures), width)), np.zeros((len(pictures), classes))
         self.network.eval()
         with torch.no_grad():
-            for chunk in _pictures.chunks([picture.shape[:2] for picture in pictures]):
+            for chunk in batches.chunks([picture.shape[:2] for picture in pictures]):
                 found = self.network.features(values([pictures[index] for index in chunk], self.device))
                 features[chunk] = found.double().cpu().numpy()
                 chances[chunk] = self.network.head(found).double().softmax(dim=1).cpu().numpy()

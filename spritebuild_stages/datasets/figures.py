@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spritebuild_stages._colors import most_common
-from spritebuild_stages._dataset import Dataset, Example, Origin, Skipped
-from spritebuild_stages._dataset_files import counted
+from spritebuild_stages.datasets.artifact import Dataset, Example, Origin, Skipped
+from spritebuild_stages.datasets.colors import most_common
+from spritebuild_stages.datasets.files import counted
 
 FEW = 50  # pictures: a style wants more
 LONG = 60  # words: about the 75 tokens that a CLIP text encoder reads

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from spritebuild_stages._pixels import distinct, pack, unpack
+from spritebuild_stages.images.integers import distinct, pack, unpack
 
 Rgba = NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages import _png
-from spritebuild_stages._grid import GAP, PAPER, VIEW, shown
+from spritebuild_stages.images import png
+from spritebuild_stages.images.grid import GAP, PAPER, VIEW, shown
 
 Rgba = NDArray[np.uint8]
 
@@ -47,7 +47,7 @@ def sheet(pairs: Sequence[tuple[Rgba, Rgba, bool]]) -> Rgba:
     height, width = (side * factor for side in sides)
     cell_height, cell_width = height + 2 * GAP, 2 * width + SEAM + 2 * GAP
     columns = min(COLUMNS, len(pairs))
-    rows = min(-(-len(pairs) // columns), max(1, _png.MAX_PIXELS // (cell_height * cell_width * columns)))
+    rows = min(-(-len(pairs) // columns), max(1, png.MAX_PIXELS // (cell_height * cell_width * columns)))
     found = np.full((rows * cell_height, columns * cell_width, 4), PAPER, np.uint8)
     found[..., 3] = 255
     for place, (one, other, copied) in enumerate(pairs[: rows * columns]):

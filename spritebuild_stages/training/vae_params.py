@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spritebuild_stages._training import TrainParams
+from spritebuild_stages.training.loop import TrainParams
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 

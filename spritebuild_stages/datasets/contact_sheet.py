@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from spritebuild_stages._dataset import Dataset, Example
-from spritebuild_stages._grid import CHECKER, SQUARE
+from spritebuild_stages.datasets.artifact import Dataset, Example
+from spritebuild_stages.images.grid import CHECKER, SQUARE
 
 COLUMNS = 8
 SHOWN = 120  # pictures at most: more are not looked at

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild.errors import UsageError
-from spritebuild_stages._lora_files import ARCHITECTURES, read_kohya, read_metadata
 from spritebuild_stages._weights import ModelFolder, config, inspect_weights, read_header
+from spritebuild_stages.diffusion.lora_files import ARCHITECTURES, read_kohya, read_metadata
 
 # The weights that read the text, in the spellings of PEFT, diffusers and kohya.
 CROSS_ATTENTION = re.compile(r"attn2[._](processor\.)?to_[kv](_lora)?\.(lora_A|lora_down|lora\.down|down)\.weight$")

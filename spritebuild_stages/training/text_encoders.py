@@ -21,8 +21,8 @@ from spritebuild_stages._weights import inspect_folder
 if TYPE_CHECKING:
     import torch
 
-    from spritebuild_stages._dataset import Example
-    from spritebuild_stages._diffusion_params import TrainDiffusionParams
+    from spritebuild_stages.datasets.artifact import Example
+    from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
 
 START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 WORD_END = "</w>"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from spritebuild.errors import UsageError
-from spritebuild_stages import _png
-from spritebuild_stages._dataset import Origin
-from spritebuild_stages._dataset_files import counted, shown
-from spritebuild_stages._dataset_params import DatasetParams
+from spritebuild_stages.datasets.artifact import Origin
+from spritebuild_stages.datasets.files import counted, shown
+from spritebuild_stages.datasets.params import DatasetParams
+from spritebuild_stages.images import png
 from spritebuild_stages.ops.alpha import clear_hidden
 from spritebuild_stages.ops.scale import nearest
 from spritebuild_stages.ops.trim import pad, trim
@@ -42,8 +42,8 @@ def decoded(files: Mapping[str, Path]) -> Iterator[tuple[str, NDArray[np.uint8]]
     unreadable = []
     for name, path in files.items():
         try:
-            yield name, clear_hidden(_png.read(path) if name.lower().endswith(".png") else _read_other(path))
-        except _png.PngError as error:
+            yield name, clear_hidden(png.read(path) if name.lower().endswith(".png") else _read_other(path))
+        except png.PngError as error:
             unreadable.append(f"{name}: {str(error).removeprefix(f'{path}: ')}")
     if unreadable:
         raise UsageError(
@@ -140,12 +140,12 @@ def _read_other(path: Path) -> NDArray[np.uint8]:
     """The pixels of a WebP or JPEG, as Pillow's libraries decode them. Raises PngError, as for a PNG."""
     try:
         with Image.open(path, formats=("WEBP", "JPEG")) as image:
-            _png.check_size(*image.size)
+            png.check_size(*image.size)
             return np.array(ImageOps.exif_transpose(image).convert("RGBA"))
     except UnidentifiedImageError as error:
-        raise _png.PngError("neither WebP nor JPEG") from error
+        raise png.PngError("neither WebP nor JPEG") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise _png.PngError(f"damaged: {error}") from error
+        raise png.PngError(f"damaged: {error}") from error
 
 
 def _fingerprint(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:

@@ -12,10 +12,10 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from spritebuild_stages._diffusion_params import TrainDiffusionParams
 from spritebuild_stages._draws import Order, chance, hashed, noise
-from spritebuild_stages._text_encoders import Conditions
-from spritebuild_stages._training import Training
+from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
+from spritebuild_stages.training.loop import Training
+from spritebuild_stages.training.text_encoders import Conditions
 
 TIMES = 1000
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {

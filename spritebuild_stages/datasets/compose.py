@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spritebuild.errors import UsageError
-from spritebuild_stages._captions import Reading
-from spritebuild_stages._dataset_params import PATH_SLOTS, Compose
 from spritebuild_stages._draws import chance, hashed
+from spritebuild_stages.datasets.captioning import Reading
+from spritebuild_stages.datasets.params import PATH_SLOTS, Compose
 from spritebuild_stages.ops.alpha import clear_hidden
 
 

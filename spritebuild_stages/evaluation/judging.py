@@ -1,6 +1,6 @@
 """Every number of a set of pictures beside a reference set; reads and writes no file.
 
-What a number means is said where it is computed: `_metrics_pixels`, `_metrics_features`, and here.
+What a number means is said where it is computed: `pixel_metrics`, `feature_metrics`, and here.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages import _metrics_features, _metrics_pixels
-from spritebuild_stages._colors import color_word
-from spritebuild_stages._dataset import Example
 from spritebuild_stages._draws import hashed
-from spritebuild_stages._metrics_pixels import Gallery, Palette
+from spritebuild_stages.datasets.artifact import Example
+from spritebuild_stages.datasets.colors import color_word
+from spritebuild_stages.evaluation import feature_metrics, pixel_metrics
+from spritebuild_stages.evaluation.pixel_metrics import Gallery, Palette
 
 if TYPE_CHECKING:
-    from spritebuild_stages._classifier import Classifier
+    from spritebuild_stages.evaluation.classifier_net import Classifier
 
 Rgba = NDArray[np.uint8]
 
@@ -87,17 +87,17 @@ class Reference:
     def own_palette_distance(self) -> float:
         """The palette distance of the very pictures that the palette is of."""
         pixels = np.concatenate([example.pixels.reshape(-1, 4) for example in self.learned])
-        return float(_metrics_pixels.palette_distances([pixels[None]], self.palette)[0][0])
+        return float(pixel_metrics.palette_distances([pixels[None]], self.palette)[0][0])
 
     @cached_property
     def color_spread(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and covariance of the colors."""
-        return _metrics_pixels.color_spread([example.pixels for example in self.learned])
+        return pixel_metrics.color_spread([example.pixels for example in self.learned])
 
     @cached_property
     def edges(self) -> NDArray[np.float64]:
         """The edge histogram."""
-        return _metrics_pixels.edge_histogram([example.pixels for example in self.compared])
+        return pixel_metrics.edge_histogram([example.pixels for example in self.compared])
 
     @cached_property
     def features(self) -> NDArray[np.float64]:
@@ -172,7 +172,7 @@ def judged(pictures: Sequence[Shown], reference: Reference, weights: Mapping[str
     order = sorted(range(len(pictures)), key=bytes_of.__getitem__)
     shown = [pictures[place] for place in order]
     pixels = [picture.pixels for picture in shown]
-    apart, opaque = _metrics_pixels.palette_distances(pixels, reference.palette)
+    apart, opaque = pixel_metrics.palette_distances(pixels, reference.palette)
     nearest = [reference.nearest(one) for one in pixels]
     colors = [color_word(one) for one in pixels]
     one_by_one: list[dict[str, Any]] = []
@@ -190,9 +190,9 @@ def judged(pictures: Sequence[Shown], reference: Reference, weights: Mapping[str
     figures: dict[str, float | int | None] = {
         "pictures": len(pictures),
         "palette_distance": float(apart @ opaque / opaque.sum()) if opaque.any() else None,
-        "palette_coverage": _metrics_pixels.palette_coverage(pixels, reference.palette),
-        "color_distance": _metrics_pixels.color_distance(_metrics_pixels.color_spread(pixels), reference.color_spread),
-        "edge_similarity": _metrics_pixels.edge_similarity(_metrics_pixels.edge_histogram(pixels), reference.edges),
+        "palette_coverage": pixel_metrics.palette_coverage(pixels, reference.palette),
+        "color_distance": pixel_metrics.color_distance(pixel_metrics.color_spread(pixels), reference.color_spread),
+        "edge_similarity": pixel_metrics.edge_similarity(pixel_metrics.edge_histogram(pixels), reference.edges),
         "nearest_training_distance": statistics.median(away for _, away in nearest),
         "memorized": sum(facts["memorized"] for facts in one_by_one),
         "color_accuracy": _share([(picture.color, color) for picture, color in zip(shown, colors, strict=True)]),
@@ -215,10 +215,10 @@ def _read(
         facts |= {"read_as": name, "confidence": float(chance)} | ({"label": picture.label} if picture.label else {})
     accuracy = _share([(picture.label, name) for picture, name in zip(shown, names, strict=True)])
     own = classifier.about.balanced
-    spread = _metrics_features.spread(features, reference.features)
+    spread = feature_metrics.spread(features, reference.features)
     density, coverage, expected = spread or (None, None, None)
     return {
-        "kid": _metrics_features.kid(features, reference.features),
+        "kid": feature_metrics.kid(features, reference.features),
         "density": density,
         "coverage": coverage,
         "expected_coverage": expected,

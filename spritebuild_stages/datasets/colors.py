@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages._pixels import pack
+from spritebuild_stages.images.integers import pack
 from spritebuild_stages.ops.quantize import oklab
 
 OPAQUE = 128  # the least alpha that counts

@@ -1,0 +1,1 @@
+"""How files become a training set; imports no torch but for the captioner."""

@@ -1,0 +1,1 @@
+"""How pictures are judged: by their pixels, by a classifier and by its features."""

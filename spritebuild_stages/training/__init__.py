@@ -1,0 +1,1 @@
+"""How weights are learned: one loop, draws, losses and the settings of each kind."""
