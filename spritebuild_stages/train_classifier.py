@@ -85,7 +85,7 @@ class TrainClassifier(TrainingStage):
     Inputs = TrainClassifierInputs
     Outputs = TrainClassifierOutputs
 
-    def run(self, action: BoundAction, context: Context) -> Notes:
+    def train(self, action: BoundAction, context: Context) -> Notes:
         """Learn from all classes alike, then read what was held out."""
         from spritebuild_stages import _torch
         from spritebuild_stages._draws import hashed

@@ -70,7 +70,7 @@ class TrainDiffusion(TrainingStage):
     Inputs = TrainDiffusionInputs
     Outputs = TrainDiffusionOutputs
 
-    def run(self, action: BoundAction, context: Context) -> Notes:
+    def train(self, action: BoundAction, context: Context) -> Notes:
         """Encode the dataset, train, save the pipeline."""
         from spritebuild_stages._draws import Order
         from spritebuild_stages.training.loop import Training, total_steps, write_log

@@ -66,7 +66,7 @@ class TrainLora(TrainingStage):
         order = order_of([example for example in examples if not example.held_out], params)
         return foreseen(params, order.batches_per_epoch)
 
-    def run(self, action: BoundAction, context: Context) -> Notes | None:
+    def train(self, action: BoundAction, context: Context) -> Notes | None:
         """Check everything that can be checked without the device, then train."""
         from spritebuild_stages.datasets import artifact
         from spritebuild_stages.training.loop import total_steps, write_log

@@ -52,7 +52,7 @@ class TrainVae(TrainingStage):
     Inputs = TrainVaeInputs
     Outputs = TrainVaeOutputs
 
-    def run(self, action: BoundAction, context: Context) -> Notes:
+    def train(self, action: BoundAction, context: Context) -> Notes:
         """Train, measure the latents, reconstruct what was held out."""
         from spritebuild_stages import _torch
         from spritebuild_stages._draws import Order

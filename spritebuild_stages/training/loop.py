@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spritebuild.errors import MachineError, StageError, UsageError
-from spritebuild.stage import Params
+from spritebuild.stage import BoundAction, Context, Notes, Params
 from spritebuild_stages._draws import hashed
 from spritebuild_stages._torch import TorchStage
+from spritebuild_stages.training import parallel
 
 if TYPE_CHECKING:
     import torch
@@ -104,9 +105,23 @@ def foreseen(params: TrainParams, batches_per_epoch: int | None) -> str:
 
 
 class TrainingStage(TorchStage):
-    """A stage that trains something; its params are a TrainParams."""
+    """A stage that trains something; its params are a TrainParams. Write `train` where other stages have `run`."""
 
     resumable = True
+
+    def run(self, action: BoundAction, context: Context) -> Notes | None:
+        """Train, in one process or in as many as have a device and share the batches of a step evenly."""
+        size = parallel.number(action.params.accumulation)
+        return self.train(action, context) if size == 1 else parallel.run(self, action, context, size)
+
+    def train(self, action: BoundAction, context: Context) -> Notes | None:
+        """Read `action.inputs`, train, write every file of `action.outputs`."""
+        raise NotImplementedError
+
+    def platform(self, context: Context) -> Mapping[str, str]:
+        """That of every stage here; and how many processes may train, for sums have another order then."""
+        size = parallel.wanted()
+        return {**super().platform(context), **({"processes": str(size)} if size > 1 else {})}
 
     def foreseen(self, params: Any, inputs: Mapping[str, Path]) -> str:
         """How many steps or epochs there will be."""
@@ -157,10 +172,12 @@ class Training:
         """Train; the parameters are the result afterwards (their average with `ema`). Returns the log.
 
         `losses(step, micro)` gives the scalar "loss" of one batch, which is learned from, and others to be logged.
-        `after(step)` is called after every step that was trained in this process, and before it is saved.
+        `after(step)` is called after every step that was trained in this process, and before it is saved. Where several
+        processes train, this returns in the first of them only.
         """
         import torch
 
+        self._team = parallel.team()
         self._optimizer = _optimizer(self.params, list(self.parameters.values()))
         self._scaler = torch.amp.GradScaler(self.device.partition(":")[0], enabled=self.params.precision == "fp16")
         self._averages = {name: p.detach().clone() for name, p in self.parameters.items()} if self.params.ema else {}
@@ -175,6 +192,8 @@ class Training:
                 if record is not None:
                     self._log.append(record)
                     board(record)
+                if not self._team.first:
+                    continue
                 after(step + 1)
                 now = time.monotonic()
                 if now - saved > max(SAVE_SECONDS, SAVE_SHARE * cost):
@@ -188,6 +207,8 @@ class Training:
                         f"step {step + 1} of {self.steps}, loss {record['train/loss']:.4f}, "
                         f"learning rate {record['train/lr']:.2g}, {_minutes(left)} left"
                     )
+        if not self._team.first:
+            raise parallel.Done
         self.average()
         return self._log
 
@@ -218,13 +239,14 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         sums: dict[str, torch.Tensor] = {}
-        for micro in range(self.params.accumulation):
+        for micro in self._team.share(self.params.accumulation):
             torch.manual_seed(hashed(self.params.seed, step, micro, "dropout"))
             found = losses(step, micro)
             self._scaler.scale(found["loss"] / self.params.accumulation).backward()
             for name, value in found.items():
                 part = value.detach() / self.params.accumulation
                 sums[name] = sums[name] + part if name in sums else part
+        self._team.sum(p.grad for p in self.parameters.values() if p.grad is not None)
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
             self.parameters.values(), self.params.max_grad_norm or math.inf, error_if_nonfinite=False
@@ -239,6 +261,7 @@ class Training:
             )
         if (step + 1) % self.params.log_every and step + 1 != self.steps:
             return None
+        self._team.sum(sums.values())
         record = {f"train/{name}": value.item() for name, value in sums.items()}
         record |= {"step": step + 1, "train/lr": learning_rate, "train/grad_norm": float(norm)}
         if not math.isfinite(record["train/loss"]):

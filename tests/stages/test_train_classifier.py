@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +16,16 @@ pytest.importorskip("torch")
 import torch
 from sets import SPRITES, make, needs_sprites
 from shapes import KINDS, SMALL, shape, shapes
-from training_runs import cpu, dataset, everything, killed
+from training_runs import Workshop, cpu, dataset, everything, killed
 
 from spritebuild.errors import UsageError
-from spritebuild.stage import BoundAction, Context, Stages
+from spritebuild.stage import Stages
 from spritebuild_stages import _tensors
 from spritebuild_stages.datasets import artifact
 from spritebuild_stages.datasets.artifact import Example
 from spritebuild_stages.evaluation import classifier_net
 from spritebuild_stages.train_classifier import (
     TrainClassifier,
-    TrainClassifierInputs,
-    TrainClassifierOutputs,
     TrainClassifierParams,
 )
 from spritebuild_stages.training.augmentation import augmented
@@ -38,33 +34,9 @@ pytestmark = pytest.mark.diffusion
 __all__ = ["cpu"]  # a fixture that every test uses
 
 
-@dataclass
-class Workshop:
-    """Runs the stage, each time into a folder of its own."""
-
-    folder: Path
-    data: dict[str, Path]
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-    said: list[str] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def action(self, kept: Path | None = None, data: dict[str, Path] | None = None, **params: Any) -> BoundAction:
-        out = self.folder / f"out{next(self.numbers)}"
-        out.mkdir()
-        outputs = TrainClassifierOutputs(
-            **{name: out / str(info.default) for name, info in TrainClassifierOutputs.model_fields.items()}
-        )
-        given = TrainClassifierInputs(**(data or self.data))
-        return BoundAction(TrainClassifierParams(**{**SMALL, **params}), given, outputs, kept)
-
-    def train(self, action: BoundAction) -> Path:
-        self.notes = dict(TrainClassifier().run(action, Context(self.folder / "memory", say=self.said.append)))
-        return Path(action.outputs.classifier.parent)
-
-
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path, dataset(tmp_path / "data", *shapes()))
+    return Workshop(TrainClassifier(), tmp_path, dataset(tmp_path / "data", *shapes()), SMALL)
 
 
 def summary(out: Path) -> dict[str, Any]:
@@ -115,7 +87,7 @@ def test_held_out_real_sprites_are_read_well_above_chance(workshop: Workshop) ->
         held_out=0.3,
     )
     data = {"images": made.folder / "images.safetensors", "manifest": made.folder / "manifest.json"}
-    found = summary(workshop.train(workshop.action(data=data, steps=70, channels=(16, 32), learning_rate=5e-3)))
+    found = summary(workshop.train(workshop.action(inputs=data, steps=70, channels=(16, 32), learning_rate=5e-3)))
     assert found["balanced_accuracy"] > 0.6, found["confusions"]  # of four classes: chance is 0.25
 
 
@@ -147,7 +119,7 @@ def test_every_class_is_seen_as_often_as_any_other(workshop: Workshop, monkeypat
 
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", listening)
     rare = [one for one in shapes(44, 4) if one.labels["kind"] == "bar" or int(one.name[4:].strip("s.png")) >= 36]
-    workshop.train(workshop.action(data=dataset(workshop.folder / "rare", *rare), steps=20, batch=30))
+    workshop.train(workshop.action(inputs=dataset(workshop.folder / "rare", *rare), steps=20, batch=30))
     assert summary(workshop.folder / "out0")["classes"]["bar"]["learned"] == 40
     assert np.bincount(seen) / len(seen) == pytest.approx(1 / 3, abs=0.06)
 
@@ -155,7 +127,7 @@ def test_every_class_is_seen_as_often_as_any_other(workshop: Workshop, monkeypat
 def test_small_classes_and_pictures_without_the_label_are_left_out_and_listed(workshop: Workshop) -> None:
     few = [one for one in shapes() if one.labels["kind"] != "disc" or int(one.name[4:-4]) < 3]
     nameless = Example("nameless.png", ("a",), shape("bar", 99), labels={"color": "red"})
-    out = workshop.train(workshop.action(data=dataset(workshop.folder / "few", *few, nameless), steps=1))
+    out = workshop.train(workshop.action(inputs=dataset(workshop.folder / "few", *few, nameless), steps=1))
     found = summary(out)
     assert (list(found["classes"]), found["left_out"], found["unlabeled"]) == (["bar", "cross"], {"disc": 3}, 1)
     assert workshop.notes["warnings"] == ["classes of fewer than 4 pictures are not learned: disc (3)"]
@@ -163,7 +135,7 @@ def test_small_classes_and_pictures_without_the_label_are_left_out_and_listed(wo
 
 def test_pictures_of_several_sizes_are_learned_together(workshop: Workshop) -> None:
     mixed = [*shapes(), *(Example(f"big/{e.name}", e.captions, e.pixels, labels=e.labels) for e in shapes(4, 0, 20))]
-    out = workshop.train(workshop.action(data=dataset(workshop.folder / "mixed", *mixed), steps=3))
+    out = workshop.train(workshop.action(inputs=dataset(workshop.folder / "mixed", *mixed), steps=3))
     classifier = classifier_net.load(out / "classifier.safetensors", "cpu")
     pictures = [shape("bar", 1, side) for side in (8, 12, 33)]
     together, alone = classifier.read(pictures)[0], [classifier.read([one])[0][0] for one in pictures]
@@ -177,7 +149,7 @@ def test_what_cannot_be_learned_is_refused(workshop: Workshop) -> None:
         workshop.train(workshop.action(steps=1, min_examples=99))
     seen = dataset(workshop.folder / "seen", *shapes(held_out=0))
     with pytest.raises(UsageError, match=r"is held out(.|\n)*hint: set held_out in the dataset"):
-        workshop.train(workshop.action(data=seen, steps=1))
+        workshop.train(workshop.action(inputs=seen, steps=1))
     with pytest.raises(ValidationError, match="multiple of 8"):
         TrainClassifierParams(label="kind", steps=1, channels=(12,))
 
@@ -187,7 +159,7 @@ def test_files_that_are_no_classifier_are_refused(workshop: Workshop) -> None:
     text.write_text("no weights")
     other = workshop.folder / "other.safetensors"
     _tensors.write(other, {"a": torch.zeros(1)}, {"format": "pt"})
-    for path in (text, other, workshop.data["images"]):
+    for path in (text, other, workshop.inputs["images"]):
         with pytest.raises(UsageError, match="not a classifier"):
             classifier_net.load(path, "cpu")
     out = workshop.train(workshop.action(steps=1))

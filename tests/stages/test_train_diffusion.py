@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from safetensors.torch import load_file
-from training_runs import blocks, cpu, dataset, everything, example, killed
+from training_runs import Workshop, blocks, cpu, dataset, everything, example, killed, log
 
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context
@@ -27,7 +24,7 @@ from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
 from spritebuild_stages.diffusion.schedulers import CLASSES
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
 from spritebuild_stages.images import png
-from spritebuild_stages.train_diffusion import TrainDiffusion, TrainDiffusionInputs, TrainDiffusionOutputs
+from spritebuild_stages.train_diffusion import TrainDiffusion
 from spritebuild_stages.train_vae import TrainVae, TrainVaeInputs, TrainVaeOutputs, TrainVaeParams
 from spritebuild_stages.training.diffusion_params import TrainDiffusionParams
 
@@ -53,36 +50,12 @@ INL: dict[str, Any] = {"architecture": "inl-dit", "patch": 2}
 LABELS: dict[str, Any] = {"conditioning": "labels", "sample_prompts": [{"prompt": "red, left"}]}
 
 
-@dataclass
-class Workshop:
-    """Runs the stage on twelve blocks and one autoencoder, each time into a folder of its own."""
-
-    folder: Path
-    inputs: dict[str, Path]
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-    said: list[str] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def action(self, kept: Path | None = None, inputs: dict[str, Path] | None = None, **params: Any) -> BoundAction:
-        out = self.folder / f"out{next(self.numbers)}"
-        out.mkdir()
-        outputs = TrainDiffusionOutputs(
-            model=out / "model", log=out / "log.jsonl", samples=out / "samples.png", card=out / "card.json"
-        )
-        given = TrainDiffusionInputs(**{**self.inputs, **(inputs or {})})
-        return BoundAction(TrainDiffusionParams(**{**SMALL, **params}), given, outputs, kept)
-
-    def train(self, action: BoundAction) -> Path:
-        context = Context(self.folder / "memory", say=self.said.append)
-        self.notes = dict(TrainDiffusion().run(action, context))
-        return Path(action.outputs.log.parent)
-
-    def generate(self, model: Path, prompt: str, **params: Any) -> Any:
-        image = self.folder / f"image{next(self.numbers)}.png"
-        told = GenerateParams(**{"prompt": prompt, "seed": 3, "steps": 2, "size": (16, 16), "batch": 2, **params})
-        action = BoundAction(told, GenerateInputs(model=model), GenerateOutputs(image=image))
-        list(Generate().run_batch([action], Context(self.folder / "memory")))
-        return png.read(image)
+def generate(workshop: Workshop, model: Path, prompt: str, **params: Any) -> Any:
+    image = workshop.folder / f"image{next(workshop.numbers)}.png"
+    told = GenerateParams(**{"prompt": prompt, "seed": 3, "steps": 2, "size": (16, 16), "batch": 2, **params})
+    action = BoundAction(told, GenerateInputs(model=model), GenerateOutputs(image=image))
+    list(Generate().run_batch([action], Context(workshop.folder / "memory")))
+    return png.read(image)
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +74,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def workshop(tmp_path: Path, vae: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setitem(inl_dit.SIZES, "nano", inl_dit.Size(2, 32, 4, 2))
-    return Workshop(tmp_path, {**blocks(tmp_path / "data"), "vae": vae})
-
-
-def log(out: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+    return Workshop(TrainDiffusion(), tmp_path, {**blocks(tmp_path / "data"), "vae": vae}, SMALL)
 
 
 def card(out: Path) -> dict[str, Any]:
@@ -126,7 +95,7 @@ def test_error_falls_and_the_folder_makes_pictures_of_prompts(workshop: Workshop
     # M004-02: the tokenizer and the text encoder are in the folder, and prompts are told apart
     assert inspect_folder(out / "model").pipeline == ("StableDiffusionPipeline" if kind == UNET else "InlPipeline")
     red, blue, unguided = (
-        workshop.generate(out / "model", prompt, guidance=guidance)
+        generate(workshop, out / "model", prompt, guidance=guidance)
         for prompt, guidance in (("red block", 3.0), ("a blue box", 3.0), ("red block", 1.0))
     )
     assert red.shape == (16, 16, 4)
@@ -289,7 +258,7 @@ def test_epsilon_is_learned_too(workshop: Workshop) -> None:
     out = workshop.train(workshop.action(steps=2, **params))
     records = log(out)
     assert records[0]["train/loss"] == pytest.approx(records[0]["train/mse"])
-    workshop.generate(out / "model", "red block")
+    generate(workshop, out / "model", "red block")
 
 
 # Guidance: M004-01
@@ -300,8 +269,8 @@ def test_model_that_never_went_without_a_condition_is_not_guided(workshop: Works
         out = workshop.train(workshop.action(steps=1, condition_dropout=0, sample_guidance=1, **kind))
         assert card(out)["guidance"] is False
         with pytest.raises(UsageError, match="trained without condition_dropout: it cannot be guided"):
-            workshop.generate(out / "model", "red block", guidance=3.0)
-        workshop.generate(out / "model", "red block", guidance=1.0)
+            generate(workshop, out / "model", "red block", guidance=3.0)
+        generate(workshop, out / "model", "red block", guidance=1.0)
     with pytest.raises(ValidationError, match="cannot be guided: set sample_guidance = 1"):
         TrainDiffusionParams(**SMALL, steps=1, condition_dropout=0)
 
@@ -332,9 +301,9 @@ def test_labels_are_told_apart_in_any_order_and_unknown_ones_refused(workshop: W
     out = workshop.train(workshop.action(steps=30, **LABELS))
     told = card(out)["labels"]
     assert told == {"class": ["blue", "green", "red", "yellow"], "direction": ["left", "right"]}
-    red = workshop.generate(out / "model", "red, left")
-    assert np.array_equal(workshop.generate(out / "model", "LEFT ,red"), red)
-    assert not np.array_equal(workshop.generate(out / "model", "blue, left"), red)
+    red = generate(workshop, out / "model", "red, left")
+    assert np.array_equal(generate(workshop, out / "model", "LEFT ,red"), red)
+    assert not np.array_equal(generate(workshop, out / "model", "blue, left"), red)
     table = load_file(out / "model" / "text_encoder" / "model.safetensors")
     assert not table["embeddings.position_embedding.weight"].any()
     model = TextToImage(out / "model", "fp32", 1)

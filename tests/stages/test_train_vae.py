@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +13,14 @@ pytest.importorskip("diffusers")
 
 import torch
 from diffusers import AutoencoderKL
-from training_runs import block, blocks, cpu, dataset, everything, example, killed
+from training_runs import Workshop, block, blocks, cpu, dataset, everything, example, killed, log
 from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
 
 from spritebuild.errors import PolicyError, UsageError
-from spritebuild.stage import BoundAction, Context
 from spritebuild_stages import train_vae
 from spritebuild_stages.datasets import artifact
 from spritebuild_stages.images import batches, png
-from spritebuild_stages.train_vae import TrainVae, TrainVaeInputs, TrainVaeOutputs
+from spritebuild_stages.train_vae import TrainVae
 from spritebuild_stages.training import vae_losses
 from spritebuild_stages.training.vae_params import TrainVaeParams
 
@@ -35,35 +30,9 @@ __all__ = ["cpu"]  # a fixture that every test uses
 SMALL: dict[str, Any] = {"channels": (8, 16), "latent_channels": 4, "batch": 4, "log_every": 1}
 
 
-@dataclass
-class Workshop:
-    """Runs the stage on twelve blocks, each time into a folder of its own."""
-
-    folder: Path
-    data: dict[str, Path]
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-    said: list[str] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def action(self, kept: Path | None = None, inputs: dict[str, Path] | None = None, **params: Any) -> BoundAction:
-        out = self.folder / f"out{next(self.numbers)}"
-        out.mkdir()
-        outputs = TrainVaeOutputs(vae=out / "vae", log=out / "log.jsonl", samples=out / "samples.png")
-        given = TrainVaeInputs(**{**self.data, **(inputs or {})})
-        return BoundAction(TrainVaeParams(**{**SMALL, **params}), given, outputs, kept)
-
-    def train(self, action: BoundAction) -> Path:
-        self.notes = dict(TrainVae().run(action, Context(self.folder / "memory", say=self.said.append)))
-        return Path(action.outputs.log.parent)
-
-
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path, blocks(tmp_path / "data"))
-
-
-def log(out: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+    return Workshop(TrainVae(), tmp_path, blocks(tmp_path / "data"), SMALL)
 
 
 def test_loss_falls_and_the_latents_deviation_is_stored(workshop: Workshop) -> None:
@@ -71,7 +40,7 @@ def test_loss_falls_and_the_latents_deviation_is_stored(workshop: Workshop) -> N
     losses = [record["train/loss"] for record in log(out)]
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     vae = AutoencoderKL.from_pretrained(out / "vae")
-    examples = artifact.read(**workshop.data).examples[:12]
+    examples = artifact.read(**workshop.inputs).examples[:12]
     with torch.no_grad():
         latents = vae.encode(batches.batch([one.pixels for one in examples], "cpu")).latent_dist.mean
     # M004-07: a noise schedule is made for latents of deviation 1

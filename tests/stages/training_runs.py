@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import signal
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from spritebuild.stage import BoundAction, Context
 from spritebuild_stages.datasets import artifact
 from spritebuild_stages.datasets.artifact import Dataset, Example
 from spritebuild_stages.training import loop
+from spritebuild_stages.training.loop import TrainingStage
 
 COLORS = {"red": (200, 30, 30), "blue": (40, 60, 200), "green": (50, 160, 50), "yellow": (230, 200, 60)}
 
@@ -57,6 +62,41 @@ def everything(folder: Path) -> Mapping[str, bytes]:
     """The bytes of every file below a folder, by its path there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@dataclass
+class Workshop:
+    """Runs a training stage with some params and inputs, each time into a folder of its own."""
+
+    stage: TrainingStage
+    folder: Path
+    inputs: Mapping[str, Path]
+    params: Mapping[str, Any]
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    said: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def action(self, kept: Path | None = None, inputs: Mapping[str, Path] | None = None, **params: Any) -> BoundAction:
+        """A training; `inputs` and `params` say what of it is different from the others."""
+        out = self.folder / f"out{next(self.numbers)}"
+        out.mkdir()
+        stage = self.stage
+        return BoundAction(
+            stage.Params(**{**self.params, **params}),
+            stage.Inputs(**{**self.inputs, **(inputs or {})}),
+            stage.Outputs(**{name: out / str(info.default) for name, info in stage.Outputs.model_fields.items()}),
+            kept,
+        )
+
+    def train(self, action: BoundAction) -> Path:
+        """Run it; returns the folder of its outputs."""
+        self.notes = dict(self.stage.run(action, Context(self.folder / "memory", say=self.said.append)) or {})
+        return Path(action.outputs.log.parent)
+
+
+def log(out: Path) -> list[dict[str, float]]:
+    """What a training logged."""
+    return [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
 
 
 # Killing. Forked rather than started: importing the libraries again would take longer than all of the training. That
