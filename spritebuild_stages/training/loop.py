@@ -283,12 +283,11 @@ class Training:
         tensors |= {f"average/{name}": value for name, value in self._averages.items()}
         state = self._optimizer.state_dict()
         scalars: dict[str, Any] = {}
-        for index, values in state["state"].items():
-            for name, value in values.items():
-                if hasattr(value, "detach"):
-                    tensors[f"optimizer/{index}/{name}"] = value
-                else:
-                    scalars[f"{index}/{name}"] = value
+        for place, value in _leaves(state["state"]):
+            if hasattr(value, "detach"):
+                tensors[f"optimizer/{place}"] = value
+            else:
+                scalars[place] = value
         about = {
             "step": step,
             "log": self._log,
@@ -299,9 +298,7 @@ class Training:
         self.kept.mkdir(parents=True, exist_ok=True)
         temporary = self.kept / f"{CHECKPOINT}.tmp"
         try:
-            save_file(
-                {name: value.contiguous() for name, value in tensors.items()}, temporary, {"about": json.dumps(about)}
-            )
+            save_file(_apart(tensors), temporary, {"about": json.dumps(about)})
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(self.kept / CHECKPOINT)
@@ -331,15 +328,8 @@ class Training:
                 parameter.copy_(tensors[f"parameter/{name}"])
             for name, value in self._averages.items():
                 value.copy_(tensors[f"average/{name}"])
-        state: dict[int, dict[str, Any]] = {}
-        for key, tensor in tensors.items():
-            kind, _, rest = key.partition("/")
-            if kind == "optimizer":
-                index, _, name = rest.partition("/")
-                state.setdefault(int(index), {})[name] = tensor
-        for key, scalar in about["scalars"].items():
-            index, _, name = key.partition("/")
-            state.setdefault(int(index), {})[name] = scalar
+        leaves = {key.removeprefix("optimizer/"): tensors[key] for key in tensors if key.startswith("optimizer/")}
+        state = {int(index): values for index, values in _tree({**leaves, **about["scalars"]}).items()}
         self._optimizer.load_state_dict({"state": state, "param_groups": about["groups"]})
         self._scaler.load_state_dict(about["scaler"])
         self._log = about["log"]
@@ -367,6 +357,38 @@ class Training:
             yield write
         finally:
             writer.close()
+
+
+def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in whole pieces of memory, none in that of another (8-bit optimizers share their tables)."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        piece = tensor.contiguous()
+        apart[name] = piece.clone() if piece.data_ptr() in seen else piece
+        seen.add(piece.data_ptr())
+    return apart
+
+
+def _leaves(tree: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested tables (the 8-bit optimizers nest theirs), each with its place: `0/exp_avg`."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}/")
+        else:
+            yield f"{above}{name}", value
+
+
+def _tree(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested tables of such values."""
+    tree: dict[str, Any] = {}
+    for place, value in leaves.items():
+        *above, name = place.split("/")
+        table = tree
+        for part in above:
+            table = table.setdefault(part, {})
+        table[name] = value
+    return tree
 
 
 def write_log(path: Path, log: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,10 +14,13 @@ from pydantic import ValidationError
 pytest.importorskip("torch")
 
 import torch
+from training_runs import cpu
 
 from spritebuild.errors import StageError, UsageError
 from spritebuild_stages._draws import Order, chance, noise
 from spritebuild_stages.training.loop import Training, TrainParams, rate, total_steps
+
+__all__ = ["cpu"]
 
 groups = st.lists(st.sampled_from(["wide", "tall", "square"]), min_size=1, max_size=12)
 
@@ -93,10 +98,12 @@ def test_the_rate_rises_and_falls(schedule: str, rates: list[float]) -> None:
     assert [rate(params, step, 6) for step in range(6)] == pytest.approx(rates, abs=1e-4)
 
 
-def line(params: TrainParams, target: float = 3.0) -> tuple[torch.nn.Parameter, list[dict[str, float]]]:
+def line(
+    params: TrainParams, target: float = 3.0, watched: Path | None = None
+) -> tuple[torch.nn.Parameter, list[dict[str, float]]]:
     """Learn one number."""
     number = torch.nn.Parameter(torch.zeros(1))
-    training = Training(params, params.steps or 1, "cpu", {"number": number})
+    training = Training(params, params.steps or 1, "cpu", {"number": number}, watched=watched)
     return number, training.run(lambda step, micro: {"loss": (number - target).square().mean()})
 
 
@@ -123,6 +130,52 @@ def test_the_average_is_the_result() -> None:
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     with pytest.raises(StageError, match="the loss is nan after 1 steps"):
         line(TrainParams(steps=2, log_every=1), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "package"), [("adamw", "torch"), ("adamw8bit", "bitsandbytes"), ("prodigy", "prodigyopt")]
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_every_optimizer_goes_on_as_if_it_had_not_been_stopped(
+    optimizer: str, package: str, precision: str, tmp_path: Path, cpu: None
+) -> None:
+    pytest.importorskip(package)
+    highest = 1.0 if optimizer == "prodigy" else 1e-2
+    params = TrainParams(steps=6, optimizer=optimizer, learning_rate=highest, precision=precision, log_every=1, ema=0.9)
+
+    def trained(kept: Path | None = None, until: int = 6) -> tuple[list[torch.Tensor], list[dict[str, Any]]]:
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.SiLU(), torch.nn.Linear(128, 64))
+        training = Training(params, 6, "cpu", dict(network.named_parameters()), kept)
+
+        def losses(step: int, _: int) -> dict[str, torch.Tensor]:
+            if step == until:
+                raise KeyboardInterrupt
+            pictures = torch.randn(8, 64, generator=torch.Generator().manual_seed(step))
+            with training.autocast():
+                made = network(pictures)
+            return {"loss": (made.float() - pictures.roll(1, 1)).square().mean()}
+
+        log = training.run(losses)
+        return [parameter.detach() for parameter in network.parameters()], log
+
+    whole, log = trained()
+    assert log[-1]["train/loss"] < log[0]["train/loss"]
+    for until in (2, 5):
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path, until)
+    resumed, again = trained(tmp_path)
+    assert again == log
+    assert all(torch.equal(one, other) for one, other in zip(whole, resumed, strict=True))
+
+
+def test_tensorboard_reads_what_was_logged(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    _, log = line(TrainParams(steps=6, log_every=2), watched=tmp_path)
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert sorted(events.Tags()["scalars"]) == ["train/grad_norm", "train/loss", "train/lr"]
+    told = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert told == [(record["step"], pytest.approx(record["train/loss"])) for record in log]
 
 
 @pytest.mark.parametrize(("optimizer", "package"), [("adamw8bit", "bitsandbytes"), ("prodigy", "prodigyopt")])
