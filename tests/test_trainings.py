@@ -76,6 +76,7 @@ def test_a_use_without_a_weight_has_the_strength_of_the_lora(forge: Project) -> 
 
 
 def test_the_prompt_gets_the_triggers_of_the_dataset(forge: Project) -> None:
+    """M001-17: and the captions have them, see the tests of the dataset stage."""
     assert forge.graph().actions["sprites.axe:generate"].params["prompt"] == "runic, an axe"
 
 
@@ -117,6 +118,7 @@ def test_files_that_are_excluded_are_not_read(forge: Project) -> None:
 
 
 def test_the_plan_says_how_many_steps_a_training_has(forge: Project) -> None:
+    """M001-16."""
     forge.edit("loras.runes.train", {"epochs": 6, "batch": 2})
     assert "new; 6 epochs of batches of 2" in forge.cli("plan", "loras.runes").stdout
     forge.build("datasets.runes")

@@ -94,6 +94,7 @@ def test_what_cannot_be_trained_is_told_and_leaves_nothing(
 
 
 def test_a_dataset_without_captions_is_refused(forge: Project) -> None:
+    """M001-15."""
     for path in forge.root.glob("art/*.txt"):
         path.rename(path.with_suffix(".caption"))
     assert "caption" in failed(forge.cli("train-lora", *ALONE, "--steps", "2"), 2)

@@ -100,6 +100,7 @@ def draw(model: TextToImage) -> NDArray[np.float32]:
 
 
 def test_lora_changes_the_image_and_unloading_it_restores_the_base_bit_by_bit(model: TextToImage, first: Path) -> None:
+    """M000-08: and the swap back."""
     base, weights = draw(model), {name: value.clone() for name, value in model.pipe.unet.state_dict().items()}
     model.use_loras([Lora("style", first, 1.0)])
     changed = draw(model)
@@ -154,6 +155,7 @@ def test_weight_0_is_the_base(model: TextToImage, first: Path) -> None:
 def test_lora_with_a_tensor_that_has_no_place_is_refused_and_leaves_the_base(
     model: TextToImage, first: Path, tmp_path: Path, key: str
 ) -> None:
+    """M000-08: nothing is skipped in silence."""
     base = draw(model)
     tensors = load_file(first)
     tensors[key] = torch.zeros(4, 96)

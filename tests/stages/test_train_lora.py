@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -20,13 +21,16 @@ pytest.importorskip("peft")
 import tiny_models
 import torch
 from safetensors.torch import load_file, save_file
-from training_runs import blocks, dataset, everything, example, killed
+from training_runs import block, blocks, dataset, everything, example, killed
 
 from spritebuild.errors import SpritebuildError, UsageError
 from spritebuild.stage import BoundAction, Context
+from spritebuild_stages.dataset import Dataset, DatasetInputs, DatasetOutputs
+from spritebuild_stages.datasets.params import DatasetParams
 from spritebuild_stages.diffusion.adapters import Lora
 from spritebuild_stages.diffusion.lora_files import read_metadata
 from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+from spritebuild_stages.images import png
 from spritebuild_stages.train_lora import TrainLora, TrainLoraInputs, TrainLoraOutputs
 from spritebuild_stages.training import loop
 from spritebuild_stages.training.lora_params import TrainLoraParams
@@ -156,6 +160,7 @@ def plain(sdxl: Path, data: Mapping[str, Path], tmp_path_factory: pytest.TempPat
 def test_every_setting_changes_the_lora(
     sdxl: Path, data: Mapping[str, Path], plain: bytes, tmp_path: Path, name: str
 ) -> None:
+    """M001-13: what is declared is at work."""
     changed = train(sdxl, data, tmp_path / "out", **{name: CHANGES[name]}) / "lora.safetensors"
     assert changed.read_bytes() != plain
 
@@ -198,6 +203,7 @@ def test_min_snr_is_that_of_the_prediction(sdxl: Path, tmp_path: Path, predictio
 def test_pictures_are_encoded_in_full_precision_whatever_the_training_is_in(
     sdxl: Path, data: Mapping[str, Path], tmp_path: Path
 ) -> None:
+    """M001-14: the autoencoder of SDXL gives no number in fp16."""
     from spritebuild_stages.training.tuning import Tuned, order_of
 
     one = example(0)
@@ -234,6 +240,7 @@ def test_both_forms_load_back_to_the_same_picture(
 def test_what_is_added_is_alpha_over_rank_times_the_product(
     sdxl: Path, data: Mapping[str, Path], tmp_path: Path, rslora: bool, scale: float
 ) -> None:
+    """M000-01."""
     out = train(sdxl, data, tmp_path / "out", rank=4, alpha=6.0, rslora=rslora, targets=("to_q",))
     weights = load_file(out / "lora.safetensors")
     name = next(key for key in weights if key.endswith("to_q.lora_down.weight")).removesuffix(".lora_down.weight")
@@ -290,10 +297,9 @@ def test_the_log_has_the_names_of_the_field(sdxl: Path, data: Mapping[str, Path]
 def test_a_dataset_that_the_model_cannot_learn_is_refused(
     sdxl: Path, tmp_path: Path, examples: tuple[Any, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """M003-06."""
     config = sdxl / "unet" / "config.json"
     large = tmp_path / "model"
-    import shutil
-
     shutil.copytree(sdxl, large)
     wide = {**json.loads(config.read_text()), "block_out_channels": [32, 64, 64, 64]}
     (large / "unet" / "config.json").write_text(json.dumps(wide))
@@ -324,9 +330,32 @@ def test_a_lora_for_another_base_is_refused_before_the_model_is_loaded(
 def test_nothing_is_told_by_the_environment(
     sdxl: Path, data: Mapping[str, Path], plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """M004-08."""
     for name in ("GRADIENT_ACCUMULATION", "SAVE_EVERY", "LOG_INTERVAL", "IMAGE_SIZE", "WARMUP_STEPS"):
         monkeypatch.setenv(name, "2")
     assert (train(sdxl, data, tmp_path / "out") / "lora.safetensors").read_bytes() == plain
+
+
+def test_model_with_blocks_removed_learns_with_a_seed_and_captions_from_txt(tmp_path: Path) -> None:
+    """M000-10: what a model is made of is read from its configuration."""
+    from diffusers import UNet2DConditionModel
+
+    model = tmp_path / "model"
+    shutil.copytree(MINI, model)
+    config = UNet2DConditionModel.load_config(model / "unet")
+    torch.manual_seed(0)
+    UNet2DConditionModel.from_config({**config, "mid_block_type": None}).save_pretrained(model / "unet")
+    pictures = tmp_path / "art"
+    pictures.mkdir()
+    for index in range(4):
+        png.write(pictures / f"{index}.png", block(index))
+        (pictures / f"{index}.txt").write_text("a block")
+    paths = {name: tmp_path / str(info.default) for name, info in DatasetOutputs.model_fields.items()}
+    made = BoundAction(DatasetParams(min_images=1), DatasetInputs(source=pictures), DatasetOutputs(**paths))
+    Dataset().run(made, Context(tmp_path))
+    given = {name: paths[name] for name in ("images", "manifest")}
+    first, second = (everything(train(model, given, tmp_path / name)) for name in ("first", "second"))
+    assert first == second
 
 
 def test_targets_that_are_nowhere_are_refused(sdxl: Path, data: Mapping[str, Path], tmp_path: Path) -> None:

@@ -107,8 +107,10 @@ def line(
     return number, training.run(lambda step, micro: {"loss": (number - target).square().mean()})
 
 
-def test_gradients_are_clipped_and_their_norm_is_logged_as_it_was() -> None:
-    params = TrainParams(steps=1, log_every=1, max_grad_norm=1e-12, optimizer="adamw", weight_decay=0)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_gradients_are_clipped_and_their_norm_is_logged_as_it_was(precision: str) -> None:
+    """M001-18: clipped after what scales the loss in fp16 is taken out again."""
+    params = TrainParams(steps=1, log_every=1, max_grad_norm=1e-12, precision=precision, weight_decay=0)
     number, log = line(params)
     assert log[0]["train/grad_norm"] == pytest.approx(6.0)
     assert abs(number.item()) < 1e-6  # Adam's step is g / (|g| + 1e-8): a clipped gradient is small beside that
