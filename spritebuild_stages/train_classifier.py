@@ -59,7 +59,18 @@ class TrainClassifierParams(TrainParams):
     brightness: float = Field(
         0.1, ge=0, le=0.5, description="How much darker or lighter pictures become, at most; hues stay."
     )
-    min_examples: int = Field(8, ge=1, description="Classes of fewer pictures to learn from are left out.")
+    min_examples: int = Field(
+        8,
+        ge=1,
+        description="Classes of fewer pictures to learn from are left out; a picture counts once with its copies.",
+    )
+    held_out: float | None = Field(
+        None,
+        gt=0,
+        le=0.5,
+        description="The share of every class, one picture at least, that is held out of this training, a picture and "
+        "its copies together; unless said, what the dataset holds out.",
+    )
 
 
 class TrainClassifierInputs(Inputs):
@@ -80,7 +91,7 @@ class TrainClassifierOutputs(Outputs):
 class TrainClassifier(TrainingStage):
     """A few minutes on a CPU for some thousand sprites."""
 
-    version = 1
+    version = 2
     Params = TrainClassifierParams
     Inputs = TrainClassifierInputs
     Outputs = TrainClassifierOutputs
@@ -138,6 +149,8 @@ class _SortedOut:
 
 def _sorted_out(examples: Sequence[Example], params: TrainClassifierParams) -> _SortedOut:
     """Raises UsageError where there is nothing to tell apart, or nothing to measure by."""
+    from spritebuild_stages.datasets import artifact
+
     labeled = [example for example in examples if example.labels.get(params.label)]
     known = sorted({name for example in examples for name in example.labels})
     if not labeled:
@@ -146,7 +159,12 @@ def _sorted_out(examples: Sequence[Example], params: TrainClassifierParams) -> _
             facts=[("its labels", ", ".join(known) or "none")],
             hint="name one of them, or add it to the labels of the dataset",
         )
-    counts = Counter(example.labels[params.label] for example in labeled if not example.held_out)
+    held = _held_out(labeled, params)
+    originals = artifact.originals(examples)
+    counts = Counter(
+        label
+        for label, _ in {(one.labels[params.label], originals[one.name]) for one in labeled if one.name not in held}
+    )
     classes = sorted(name for name, count in counts.items() if count >= params.min_examples)
     every = {example.labels[params.label] for example in labeled}
     left_out = {name: counts[name] for name in sorted(every.difference(classes))}
@@ -156,13 +174,31 @@ def _sorted_out(examples: Sequence[Example], params: TrainClassifierParams) -> _
         told = f"{len(classes)} of {len(every)} classes has {params.min_examples} pictures to learn from"
         raise UsageError(told, facts=facts, hint=hint)
     usable = [example for example in labeled if example.labels[params.label] in classes]
-    learned, held_out = ([e for e in usable if e.held_out == held] for held in (False, True))
+    learned, held_out = ([e for e in usable if (e.name in held) is apart] for apart in (False, True))
     if not held_out:
         raise UsageError(
             "no picture of a class to be learned is held out: nobody would know how well the classifier reads",
-            hint="set held_out in the dataset, such as 0.15",
+            hint="set held_out, here or in the dataset, such as 0.15",
         )
     return _SortedOut(tuple(classes), learned, held_out, left_out, len(examples) - len(labeled))
+
+
+def _held_out(labeled: Sequence[Example], params: TrainClassifierParams) -> set[str]:
+    """The names of the pictures that are not learned from."""
+    from spritebuild_stages._draws import chance
+    from spritebuild_stages.datasets import artifact
+
+    if params.held_out is None:
+        return {example.name for example in labeled if example.held_out}
+    originals = artifact.originals(labeled)
+    classes: dict[str, set[str]] = defaultdict(set)
+    for example in labeled:
+        classes[example.labels[params.label]].add(originals[example.name])
+    chosen: set[str] = set()
+    for names in classes.values():
+        drawn = sorted(names, key=lambda name: chance(name, "held out of its class"))
+        chosen |= set(drawn[: max(1, round(params.held_out * len(drawn)))])
+    return {example.name for example in labeled if originals[example.name] in chosen}
 
 
 def _order(sorted_out: _SortedOut, params: TrainClassifierParams) -> Order:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,13 @@ class Skipped:
     name: str
     reason: str
     detail: str = ""
+
+
+def originals(examples: Iterable[Example]) -> dict[str, str]:
+    """For the name of each picture, that of the one that it is a copy of in another color, or its own."""
+    names = [example.name for example in examples]
+    there = set(names)
+    return {name: of if (of := name.rpartition("@")[0]) in there else name for name in names}
 
 
 def write(

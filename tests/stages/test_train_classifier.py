@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,18 @@ def test_small_classes_and_pictures_without_the_label_are_left_out_and_listed(wo
     found = summary(out)
     assert (list(found["classes"]), found["left_out"], found["unlabeled"]) == (["bar", "cross"], {"disc": 3}, 1)
     assert workshop.notes["warnings"] == ["classes of fewer than 4 pictures are not learned: disc (3)"]
+
+
+def test_share_of_every_class_is_held_out_and_copies_with_their_pictures(workshop: Workshop) -> None:
+    ones = shapes(10, 0)
+    copies = [replace(one, name=f"{one.name}@red") for one in ones]
+    data = dataset(workshop.folder / "copies", *ones, *copies)
+    found = summary(workshop.train(workshop.action(inputs=data, steps=1, held_out=0.2, min_examples=8)))
+    assert {kind: (one["learned"], one["held_out"]) for kind, one in found["classes"].items()} == dict.fromkeys(
+        KINDS, (16, 4)
+    )
+    with pytest.raises(UsageError, match="0 of 3 classes has 9 pictures to learn from"):
+        workshop.train(workshop.action(inputs=data, steps=1, held_out=0.2, min_examples=9))
 
 
 def test_pictures_of_several_sizes_are_learned_together(workshop: Workshop) -> None:
