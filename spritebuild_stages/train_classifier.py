@@ -62,7 +62,7 @@ class TrainClassifierParams(TrainParams):
     min_examples: int = Field(
         8,
         ge=1,
-        description="Classes of fewer pictures to learn from are left out; a picture counts once with its copies.",
+        description="Classes of fewer pictures to learn from are left out; a picture and its copies count once.",
     )
     held_out: float | None = Field(
         None,
