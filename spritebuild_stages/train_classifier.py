@@ -59,6 +59,9 @@ class TrainClassifierParams(TrainParams):
     brightness: float = Field(
         0.1, ge=0, le=0.5, description="How much darker or lighter pictures become, at most; hues stay."
     )
+    recolor: float = Field(
+        0.0, ge=0, le=1, description="The share of pictures in colors that they do not have, so that shapes are read."
+    )
     min_examples: int = Field(
         8,
         ge=1,
@@ -245,6 +248,7 @@ class _Losses:
             flip=params.flip,
             shift=params.shift,
             brightness=params.brightness,
+            recolor=params.recolor,
         )
         wanted = torch.tensor([self._place[example.labels[params.label]] for example in examples], device=device)
         with self._training.autocast():

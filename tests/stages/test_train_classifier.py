@@ -212,6 +212,23 @@ def test_augmentation_mirrors_moves_and_lights_without_changing_hues() -> None:
     assert factors.max() > 1
 
 
+def test_recolored_pictures_have_their_shape_and_the_colors_of_a_ramp() -> None:
+    pictures = classifier_net.values([shape("disc", number) for number in range(8)] * 8, "cpu")
+    changed = augmented(pictures, (0, 0), recolor=0.5)
+    assert torch.equal(changed, augmented(pictures, (0, 0), recolor=0.5))
+    same = [torch.equal(one, two) for one, two in zip(changed, pictures, strict=True)]
+    assert 16 < sum(same) < 48
+    assert torch.equal(changed[:, 3], pictures[:, 3])
+    assert changed.abs().max() <= 1
+    assert not (changed[:, :3] * (pictures[:, 3:] == 0)).any()
+    for one, two, stays in zip(changed, pictures, same, strict=True):
+        if not stays:
+            colors = {tuple(color.tolist()) for color in two.flatten(1).T}
+            assert len({tuple(color.tolist()) for color in one.flatten(1).T}) <= len(colors)
+    ramps = {tuple(one[:3, 6, 6].tolist()) for one, stays in zip(changed, same, strict=True) if not stays}
+    assert len(ramps) > 16
+
+
 def test_equal_files_are_written_of_equal_classifiers(workshop: Workshop) -> None:
     first = everything(workshop.train(workshop.action(steps=2)))
     assert everything(workshop.train(workshop.action(steps=2))) == first
