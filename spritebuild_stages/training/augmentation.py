@@ -1,4 +1,4 @@
-"""Pictures changed so that they still show the same: mirrored, moved, lighter, recolored. Importing this imports torch."""
+"""Pictures changed so that they still show the same: mirrored, moved, lighter, recolored. Imports torch."""
 
 from __future__ import annotations
 
