@@ -122,7 +122,10 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         if inputs is not None:
             keys[id] = action.key(inputs)
         if id not in again:
-            given = known.locked(action) or (known.store.outputs(keys[id]) if id in keys else None)
+            given: Mapping[str, str] | None = known.locked(action)
+            if id in keys and (given is None or len(given) < len(action.outputs)):  # not all of it is installed
+                traced = known.store.outputs(keys[id])
+                given = traced if traced and (not given or given.items() <= traced.items()) else given
             if given is not None:
                 outputs[id] = given
 

@@ -155,7 +155,7 @@ class Trainings:
         }
         said = {key: value for key, value in params.items() if value not in (None, ())}
         origins = dict.fromkeys(said, f"loras.{name}")
-        inputs = tuple((key, Output(training.id, key)) for key in ("lora", "summary", "samples"))
+        inputs = (("lora", Output(training.id, "lora")),)
         self._added(("loras", name), LORA_CARD, said, origins, inputs, ("loras", name))
 
     def _data(self, dataset: str) -> Iterator[tuple[str, Ref | None]]:

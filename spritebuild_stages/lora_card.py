@@ -24,11 +24,9 @@ class LoraCardParams(Params):
 
 
 class LoraCardInputs(Inputs):
-    """What the training wrote."""
+    """The trained LoRA, whose metadata says how it was trained: it is all that a clone has of the training."""
 
     lora: Path
-    summary: Path
-    samples: Path
 
 
 class LoraCardOutputs(Outputs):
@@ -40,15 +38,17 @@ class LoraCardOutputs(Outputs):
 class LoraCard(Stage):
     """Cheap and pure."""
 
-    version = 1
+    version = 2
     Params = LoraCardParams
     Inputs = LoraCardInputs
     Outputs = LoraCardOutputs
 
     def run(self, action: BoundAction, context: Context) -> None:
         """Write the card: sorted keys, no clock."""
+        from spritebuild_stages.diffusion.lora_files import TRAINING, read_metadata
+
         params: LoraCardParams = action.params
-        trained = json.loads(action.inputs.summary.read_text(encoding="utf-8"))
+        trained = json.loads(read_metadata(action.inputs.lora)[TRAINING])
         told = trained["params"]
         card = {
             "name": params.name,
@@ -63,7 +63,7 @@ class LoraCard(Stage):
             "recommended_strength": params.strength,
             "licences": list(params.licences),
             "files": {"lora.safetensors": _digest(action.inputs.lora)},
-            "sample_images": {"samples.png": _digest(action.inputs.samples)},
+            "sample_images": {"samples.png": trained["samples"]},
             "sample_prompts": trained["sample_prompts"],
             "training": told,
         }

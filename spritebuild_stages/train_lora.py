@@ -49,7 +49,7 @@ class TrainLoraOutputs(Outputs):
 class TrainLora(TrainingStage):
     """Trains alone on its device."""
 
-    version = 1
+    version = 2
     Params = TrainLoraParams
     Inputs = TrainLoraInputs
     Outputs = TrainLoraOutputs
@@ -87,7 +87,6 @@ class TrainLora(TrainingStage):
         after = _after(sheet, _keeping(params, tuned, training, action.watched))
         log = training.run(tuned.losses, after)
         adapter = tuned.adapter()
-        _write_loras(action.outputs.lora, action.outputs.peft, adapter, tuned, dataset)
         write_log(action.outputs.log, log)
         sheet.write(action.outputs.samples)
         summary = {
@@ -97,9 +96,11 @@ class TrainLora(TrainingStage):
             "dataset": _digest(action.inputs.manifest),
             "triggers": list(dataset.triggers),
             "sample_prompts": [sample.prompt for sample in tuned.sample_prompts()],
+            "samples": _digest(action.outputs.samples),
             "trained_parameters": sum(p.numel() for p in training.parameters.values()),
             "params": params.model_dump(mode="json"),
         }
+        _write_loras(action.outputs.lora, action.outputs.peft, adapter, tuned, dataset, summary)
         action.outputs.summary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return {"device": tuned.model.device, "steps": steps}
 
@@ -152,8 +153,10 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write_loras(kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, dataset: Dataset) -> None:
-    from spritebuild_stages.diffusion.lora_files import write_kohya, write_peft
+def _write_loras(
+    kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, dataset: Dataset, summary: Mapping[str, Any]
+) -> None:
+    from spritebuild_stages.diffusion.lora_files import TRAINING, write_kohya, write_peft
 
     sizes = sorted({example.pixels.shape[:2] for example in dataset.examples})
     about: dict[str, Any] = {
@@ -161,6 +164,7 @@ def _write_loras(kohya: Path, peft: Path, adapter: Adapter, tuned: Tuned, datase
         "modelspec.resolution": f"{sizes[-1][1]}x{sizes[-1][0]}",
         "ss_resolution": f"({sizes[-1][1]}, {sizes[-1][0]})",
         "ss_seed": str(tuned.params.seed),
+        TRAINING: json.dumps(summary, sort_keys=True),
     }
     if dataset.triggers:
         about["modelspec.trigger_phrase"] = ", ".join(dataset.triggers)

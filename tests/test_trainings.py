@@ -212,6 +212,13 @@ def test_a_lora_is_trained_once_and_is_then_at_hand(forge: Project, tmp_path: Pa
     clone.build()
     assert clone.assets() == forge.assets()
 
+    # and trains nothing either for what concerns its use and its card
+    for project in (forge, clone):
+        project.edit("loras.runes.strength", 0.7)
+        assert project.reasons().keys() == {"loras.runes:lora-card", "sprites.axe:generate"}
+    clone.build()
+    assert json.loads((clone.root / "loras/letters/runes.json").read_text())["recommended_strength"] == 0.7
+
     forge.file("art/rune9.txt", "a rune\n")
     draw(forge, "art/rune9.png", 9)
     assert not forge.idle()

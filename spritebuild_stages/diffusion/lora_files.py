@@ -25,6 +25,7 @@ TEXT_ENCODERS: Mapping[str, Mapping[str, str]] = {
     "StableDiffusionPipeline": {"text_encoder": "lora_te"},
     "StableDiffusionXLPipeline": {"text_encoder": "lora_te1", "text_encoder_2": "lora_te2"},
 }
+TRAINING = "spritebuild.training"  # in the metadata: what the training was, as JSON
 A, B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
 
