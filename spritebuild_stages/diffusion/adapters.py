@@ -13,6 +13,19 @@ from spritebuild_stages._weights import ModelFolder, config, inspect_weights, re
 from spritebuild_stages.diffusion.lora_files import ARCHITECTURES, read_kohya, read_metadata
 
 # The weights that read the text, in the spellings of PEFT, diffusers and kohya.
+# Where a tensor of a LoRA belongs in the denoiser, in these spellings; kohya's has `_` for every dot.
+PLACE = re.compile(
+    r"^(?:unet\.|lora_unet_)(?P<module>.+?)"
+    r"(?:[._]lora(?:_(?:A|B|down|up|magnitude_vector)|\.(?:down|up))(?:\..*)?|\.alpha|\.dora_scale)$"
+)
+ORIGINAL = (
+    "input_blocks",
+    "middle_block",
+    "output_blocks",
+    "time_embed_",
+    "label_emb",
+    "out_",
+)  # Stability's own names
 CROSS_ATTENTION = re.compile(r"attn2[._](processor\.)?to_[kv](_lora)?\.(lora_A|lora_down|lora\.down|down)\.weight$")
 
 
@@ -42,6 +55,35 @@ def check(model: ModelFolder, loras: Sequence[Lora]) -> None:
         }
         if isinstance(width, int) and found - {width}:
             raise _another_base(lora, f"text of {min(found - {width})} numbers", f"text of {width}")
+        _check_places(model, lora)
+
+
+def _check_places(model: ModelFolder, lora: Lora) -> None:
+    """Refuse a LoRA with a tensor for a module that the denoiser has not."""
+    files = [*(model.path / "unet").glob("*.safetensors")] if model.pipeline in ARCHITECTURES else []
+    modules = {name.rpartition(".")[0].replace(".", "_") for file in files for name in read_header(file)}
+    if not modules:
+        return
+    names = [*read_header(lora.path)]
+    strange = []
+    for name in names:
+        place = PLACE.match(name)
+        if place is None or (name.startswith("lora_unet_") and place["module"].startswith(ORIGINAL)):
+            continue  # in other spellings: where they belong is seen when they are loaded
+        module = place["module"].replace(".processor", "").replace(".", "_")
+        if not {module, f"{module}_0"} & modules:
+            strange.append(name)
+    if strange:
+        raise _without_place(lora, sorted(strange), len(names))
+
+
+def _without_place(lora: Lora, strange: Sequence[str], count: int) -> UsageError:
+    return UsageError(
+        f"LoRA {lora.name!r} does not fit the model: {len(strange)} of its {count} tensors have no place",
+        where=str(lora.path),
+        facts=[("no place for", key) for key in strange[:5]],
+        hint="a LoRA fits only the architecture that it was trained on",
+    )
 
 
 def _another_base(lora: Lora, trained: str, model: str) -> UsageError:
@@ -93,12 +135,7 @@ def _load(pipe: Any, name: str, lora: Lora) -> None:
         ) from error
     unmatched = sorted(declared - _loaded(pipe, name))
     if unmatched:
-        raise UsageError(
-            f"LoRA {lora.name!r} does not fit the model: {len(unmatched)} of its {len(declared)} tensors have no place",
-            where=str(lora.path),
-            facts=[("no place for", key) for key in unmatched[:5]],
-            hint="a LoRA fits only the architecture that it was trained on",
-        )
+        raise _without_place(lora, unmatched, len(declared))
 
 
 def _is_kohya_dora(names: Collection[str]) -> bool:

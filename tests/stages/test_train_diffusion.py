@@ -125,16 +125,17 @@ def test_own_pipeline_makes_batches_of_any_size_with_any_sampler(workshop: Works
 @pytest.mark.parametrize(
     ("params", "kills"),
     [
-        ({**UNET, "precision": "fp32"}, [(1, "after"), (3, "before")]),
+        ({**UNET, "precision": "fp32"}, [(0, "before"), (1, "after"), (3, "saving"), (4, "after"), (6, "before")]),
+        ({**UNET, "precision": "bf16"}, [(0, "after"), (2, "saving"), (3, "before"), (5, "after"), (6, "done")]),
         ({**UNET, **LABELS, "precision": "bf16", "sample_prompts": []}, [(3, "saving"), (4, "done")]),
         ({**INL, "precision": "bf16", "gradient_checkpointing": True}, [(0, "after"), (4, "after")]),
     ],
-    ids=["unet", "labels", "inl-dit"],
+    ids=["unet-fp32", "unet-bf16", "labels", "inl-dit"],
 )
 def test_killed_training_ends_in_the_same_bytes(
     workshop: Workshop, params: dict[str, Any], kills: list[tuple[int, str]]
 ) -> None:
-    params = {"steps": 5, "accumulation": 2, "ema": 0.9, "sample_every": 2, **params}
+    params = {"steps": 7, "accumulation": 2, "ema": 0.9, "sample_every": 2, **params}
     whole = everything(workshop.train(workshop.action(**params)))
     kept = workshop.folder / "kept"
     for step, when in kills:

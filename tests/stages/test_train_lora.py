@@ -330,6 +330,29 @@ def test_a_lora_for_another_base_is_refused_before_the_model_is_loaded(
         assert told in str(caught.value)
 
 
+def test_keys_that_do_not_match_are_refused_before_the_model_is_loaded(
+    data: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spritebuild_stages._weights import inspect_folder
+    from spritebuild_stages.diffusion import pipeline
+    from spritebuild_stages.diffusion.adapters import check
+    from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
+
+    out = train(MINI, data, tmp_path / "out")
+    monkeypatch.setattr(pipeline, "_load", None)
+    for name, old, new in (("lora", "down_blocks_0", "down_blocks_7"), ("peft", "to_q", "to_query")):
+        right = out / f"{name}.safetensors"
+        check(inspect_folder(MINI), [Lora(name, right, 1.0)])
+        wrong = tmp_path / f"{name}.safetensors"
+        save_file({key.replace(old, new): tensor for key, tensor in load_file(right).items()}, wrong)
+        params = GenerateParams.model_validate({"prompt": "a block", "seed": 1, "loras": [{"name": name}]})
+        inputs = GenerateInputs(model=MINI, loras={name: wrong})
+        action = BoundAction(params, inputs, GenerateOutputs(image=tmp_path / "image.png"))
+        with pytest.raises(UsageError, match=r"of its \d+ tensors have no place") as caught:
+            list(Generate().run_batch([action], Context(tmp_path)))
+        assert new in str(caught.value)
+
+
 def test_nothing_is_told_by_the_environment(
     sdxl: Path, data: Mapping[str, Path], plain: Mapping[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

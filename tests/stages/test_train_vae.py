@@ -65,12 +65,15 @@ def test_losses_are_logged_apart(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize(
     ("precision", "kills"),
-    [("fp32", [(1, "after"), (3, "before")]), ("bf16", [(2, "saving"), (4, "done")])],
+    [
+        ("fp32", [(0, "before"), (1, "after"), (3, "saving"), (4, "after"), (6, "before")]),
+        ("bf16", [(0, "after"), (2, "saving"), (3, "before"), (5, "after"), (6, "done")]),
+    ],
 )
 def test_killed_training_ends_in_the_same_bytes(
     workshop: Workshop, precision: str, kills: list[tuple[int, str]]
 ) -> None:
-    params = {"steps": 5, "precision": precision, "accumulation": 2, "ema": 0.9, "freeze_encoder_at": 0.6}
+    params = {"steps": 7, "precision": precision, "accumulation": 2, "ema": 0.9, "freeze_encoder_at": 0.6}
     params |= {"loss": {"direction": 0.5}, "gradient_checkpointing": precision == "bf16"}
     whole = everything(workshop.train(workshop.action(**params)))
     kept = workshop.folder / "kept"
