@@ -95,7 +95,11 @@ def model(folder: Path) -> None:
         pad_token_id=1,
     )
     unet = diffusers.UNet2DConditionModel(
-        sample_size=32, block_out_channels=CHANNELS, cross_attention_dim=TEXT, attention_head_dim=8, norm_num_groups=16
+        sample_size=32,
+        block_out_channels=CHANNELS,
+        cross_attention_dim=TEXT,
+        attention_head_dim=2,  # diffusers' word for the number of heads here: they are as wide as the real one's
+        norm_num_groups=16,
     )
     vae = diffusers.AutoencoderKL(
         block_out_channels=VAE_CHANNELS,
