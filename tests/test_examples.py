@@ -82,7 +82,7 @@ def test_lora_that_is_committed_is_not_trained_again(example: Path) -> None:
         pytest.skip("this example has no lora")
     lora = Path("loras/styles/dusk.safetensors")
     assert (example / lora).read_bytes() == (ROOT / "examples" / "lora" / lora).read_bytes()
-    said = spritebuild(example, "build", "--rebuild", "sprites.dusk-skull")
+    said = spritebuild(example, "build", "--rebuild", "sprites.dusk-turtle")
     assert "train-lora" not in said.stderr
     assert said.returncode == 0, said.stderr
 
