@@ -126,8 +126,7 @@ def alone(said: Alone, threads: int, status: Status) -> dict[str, Any]:
     with machine_errors(), _tidied(work):
         made = run(DATASET, data, {"files": files})
         trained = run(TRAIN_LORA, train, {"model": model, "images": made["images"], "manifest": made["manifest"]})
-        seen = {"lora": trained["lora"]}
-        carded = run(LORA_CARD, {**card, "base_digest": pinned}, seen)
+        carded = run(LORA_CARD, {**card, "base_digest": pinned}, {"lora": trained["lora"]})
         named = {path.name: path for path in (*trained.values(), *carded.values())}
         _deliver({**named, "dataset.png": made["report"], "dataset.json": made["summary"]}, said.out)
         shutil.rmtree(work)

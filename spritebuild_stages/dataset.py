@@ -146,8 +146,9 @@ class _Making:
         colored = [template for template in self.params.templates if "color" in captioning.slots_of([template])]
         others = [(f"{hue:g}", turned(rgba, hue)) for hue in reading.hues]
         others += [(dye, dyed(rgba, NAMED[dye][0])) for dye in reading.dyes]
+        own = color_word(rgba) if others else ""
         for what, copy in others:
-            if (color := color_word(copy)) != color_word(rgba):
+            if (color := color_word(copy)) != own:
                 slots = {**reading.slots, "color": color}
                 if captions := captioning.without(captioning.filled(colored, slots), self.params.withheld):
                     yield what, copy, captions, slots

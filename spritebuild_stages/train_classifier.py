@@ -162,8 +162,8 @@ def _sorted_out(examples: Sequence[Example], params: TrainClassifierParams) -> _
             facts=[("its labels", ", ".join(known) or "none")],
             hint="name one of them, or add it to the labels of the dataset",
         )
-    held = _held_out(labeled, params)
     originals = artifact.originals(examples)
+    held = _held_out(labeled, originals, params)
     counts = Counter(
         label
         for label, _ in {(one.labels[params.label], originals[one.name]) for one in labeled if one.name not in held}
@@ -186,14 +186,12 @@ def _sorted_out(examples: Sequence[Example], params: TrainClassifierParams) -> _
     return _SortedOut(tuple(classes), learned, held_out, left_out, len(examples) - len(labeled))
 
 
-def _held_out(labeled: Sequence[Example], params: TrainClassifierParams) -> set[str]:
+def _held_out(labeled: Sequence[Example], originals: Mapping[str, str], params: TrainClassifierParams) -> set[str]:
     """The names of the pictures that are not learned from."""
     from spritebuild_stages._draws import chance
-    from spritebuild_stages.datasets import artifact
 
     if params.held_out is None:
         return {example.name for example in labeled if example.held_out}
-    originals = artifact.originals(labeled)
     classes: dict[str, set[str]] = defaultdict(set)
     for example in labeled:
         classes[example.labels[params.label]].add(originals[example.name])

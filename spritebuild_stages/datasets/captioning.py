@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from spritebuild.errors import UsageError
@@ -69,7 +70,12 @@ def with_triggers(caption: str, triggers: Iterable[str]) -> str:
 
 def contains(caption: str, trigger: str) -> bool:
     """Whether a trigger is among the words of a caption."""
-    return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", caption, re.IGNORECASE) is not None
+    return _whole(trigger).search(caption) is not None
+
+
+@lru_cache(4096)  # asked of every caption
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
 
 
 def without(captions: Iterable[str], withheld: Iterable[str]) -> tuple[str, ...]:

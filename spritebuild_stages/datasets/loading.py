@@ -16,6 +16,7 @@ from spritebuild_stages.datasets.artifact import Origin
 from spritebuild_stages.datasets.files import counted, shown
 from spritebuild_stages.datasets.params import DatasetParams
 from spritebuild_stages.images import png
+from spritebuild_stages.images.integers import LUMA
 from spritebuild_stages.ops.alpha import clear_hidden
 from spritebuild_stages.ops.scale import nearest
 from spritebuild_stages.ops.trim import pad, trim
@@ -23,7 +24,6 @@ from spritebuild_stages.ops.trim import pad, trim
 OPAQUE = 128  # the least alpha that counts as opaque
 GROUND = 128  # gray, on which pictures are hashed: the hash ignores alpha
 CELLS = 4  # a side of the grid of mean colors
-LUMA = np.array([299, 587, 114])  # of red, green and blue, in thousandths
 OWN = 0.25  # of its color a picture keeps when it is dyed
 SAME_COLOR = 24  # of 255: how far the mean colors of a cell may be apart in pictures of the same colors
 
@@ -103,8 +103,8 @@ def dyed(rgba: NDArray[np.uint8], dye: tuple[int, int, int]) -> NDArray[np.uint8
     A gradient map: black stays black, white stays white, and what is as light as the dye (Rec. 601 luma) becomes the
     dye.
     """
-    luma = rgba[..., :3].astype(np.int64) @ LUMA
-    full = int(np.array(dye) @ LUMA)
+    luma = rgba[..., :3].astype(np.int64) @ np.array(LUMA)
+    full = int(np.array(dye) @ np.array(LUMA))
     below = luma[..., None] * np.array(dye) / full
     above = 255 - (255_000 - luma[..., None]) * (255 - np.array(dye)) / (255_000 - full)
     shades = np.where(luma[..., None] <= full, below, above)

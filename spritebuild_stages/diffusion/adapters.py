@@ -12,21 +12,16 @@ from spritebuild.errors import UsageError
 from spritebuild_stages._weights import ModelFolder, config, inspect_weights, read_header
 from spritebuild_stages.diffusion.lora_files import ARCHITECTURES, read_kohya, read_metadata
 
+HINT = "a LoRA fits only the architecture that it was trained on"
 # The weights that read the text, in the spellings of PEFT, diffusers and kohya.
+CROSS_ATTENTION = re.compile(r"attn2[._](processor\.)?to_[kv](_lora)?\.(lora_A|lora_down|lora\.down|down)\.weight$")
 # Where a tensor of a LoRA belongs in the denoiser, in these spellings; kohya's has `_` for every dot.
 PLACE = re.compile(
     r"^(?:unet\.|lora_unet_)(?P<module>.+?)"
     r"(?:[._]lora(?:_(?:A|B|down|up|magnitude_vector)|\.(?:down|up))(?:\..*)?|\.alpha|\.dora_scale)$"
 )
-ORIGINAL = (
-    "input_blocks",
-    "middle_block",
-    "output_blocks",
-    "time_embed_",
-    "label_emb",
-    "out_",
-)  # Stability's own names
-CROSS_ATTENTION = re.compile(r"attn2[._](processor\.)?to_[kv](_lora)?\.(lora_A|lora_down|lora\.down|down)\.weight$")
+# Of Stability's own names for modules, which kohya's files may have: where they belong is seen when they are loaded.
+ORIGINAL = ("input_blocks", "middle_block", "output_blocks", "time_embed_", "label_emb", "out_")
 
 
 @dataclass(frozen=True)
@@ -43,38 +38,36 @@ def check(model: ModelFolder, loras: Sequence[Lora]) -> None:
     expected = ARCHITECTURES.get(model.pipeline)
     path = model.path / "unet" / "config.json"
     width = config(path).get("cross_attention_dim") if expected and path.is_file() else None
+    weights = (model.path / "unet").glob("*.safetensors") if expected and loras else ()
+    modules = {name.rpartition(".")[0].replace(".", "_") for file in weights for name in read_header(file)}
     for lora in loras:
         inspect_weights(lora.path)
+        tensors = read_header(lora.path)
         said = read_metadata(lora.path).get("modelspec.architecture", "").removesuffix("/lora")
         if expected and said in {name for name, _ in ARCHITECTURES.values()} and said != expected[0]:
             raise _another_base(lora, said, expected[0])
         found = {
             tensor["shape"][1]
-            for name, tensor in read_header(lora.path).items()
+            for name, tensor in tensors.items()
             if CROSS_ATTENTION.search(name) and len(tensor["shape"]) == 2
         }
         if isinstance(width, int) and found - {width}:
             raise _another_base(lora, f"text of {min(found - {width})} numbers", f"text of {width}")
-        _check_places(model, lora)
+        if modules and (strange := _strange(tensors, modules)):
+            raise _without_place(lora, strange, len(tensors))
 
 
-def _check_places(model: ModelFolder, lora: Lora) -> None:
-    """Refuse a LoRA with a tensor for a module that the denoiser has not."""
-    files = [*(model.path / "unet").glob("*.safetensors")] if model.pipeline in ARCHITECTURES else []
-    modules = {name.rpartition(".")[0].replace(".", "_") for file in files for name in read_header(file)}
-    if not modules:
-        return
-    names = [*read_header(lora.path)]
-    strange = []
+def _strange(names: Collection[str], modules: Collection[str]) -> list[str]:
+    """The tensors of the denoiser that are for none of its modules, `_` for every dot, sorted."""
+    found = []
     for name in names:
         place = PLACE.match(name)
         if place is None or (name.startswith("lora_unet_") and place["module"].startswith(ORIGINAL)):
-            continue  # in other spellings: where they belong is seen when they are loaded
+            continue
         module = place["module"].replace(".processor", "").replace(".", "_")
-        if not {module, f"{module}_0"} & modules:
-            strange.append(name)
-    if strange:
-        raise _without_place(lora, sorted(strange), len(names))
+        if module not in modules and f"{module}_0" not in modules:
+            found.append(name)
+    return sorted(found)
 
 
 def _without_place(lora: Lora, strange: Sequence[str], count: int) -> UsageError:
@@ -82,7 +75,7 @@ def _without_place(lora: Lora, strange: Sequence[str], count: int) -> UsageError
         f"LoRA {lora.name!r} does not fit the model: {len(strange)} of its {count} tensors have no place",
         where=str(lora.path),
         facts=[("no place for", key) for key in strange[:5]],
-        hint="a LoRA fits only the architecture that it was trained on",
+        hint=HINT,
     )
 
 
@@ -91,7 +84,7 @@ def _another_base(lora: Lora, trained: str, model: str) -> UsageError:
         f"LoRA {lora.name!r} does not fit the model: it was trained for another base",
         where=str(lora.path),
         facts=[("trained for", trained), ("the model", model)],
-        hint="a LoRA fits only the architecture that it was trained on",
+        hint=HINT,
     )
 
 
@@ -131,7 +124,7 @@ def _load(pipe: Any, name: str, lora: Lora) -> None:
         raise UsageError(
             f"LoRA {lora.name!r} does not fit the model: {reported or type(error).__name__}",
             where=str(lora.path),
-            hint="a LoRA fits only the architecture that it was trained on",
+            hint=HINT,
         ) from error
     unmatched = sorted(declared - _loaded(pipe, name))
     if unmatched:

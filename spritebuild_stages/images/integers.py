@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LUMA = (299, 587, 114)  # Rec. 601: what red, green and blue count in lightness, in thousandths
 Whole = NDArray[np.integer[Any]]  # uint32; NumPy's stubs forget the width when such an array is shifted
 
 

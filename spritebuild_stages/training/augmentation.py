@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from spritebuild_stages._draws import chance, hashed
+from spritebuild_stages.images.integers import LUMA
 
-LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 STOPS = 5  # colors of a ramp, from black to white
 STRAY = 0.3  # how far a channel of a stop is from its gray, at most
 LEVELS = range(4, 9)  # of light, that half of the recolored pictures have left
@@ -61,7 +61,11 @@ def augmented(
 def _recolored(picture: Tensor, place: tuple[int, ...]) -> Tensor:
     """One of (4, H, W) in the colors of a ramp, in half of the cases in few of them."""
     visible = picture[3:] > 0
-    light = (((picture[:3] + 1) / 2) * picture.new_tensor(LUMA)[:, None, None]).sum(dim=0).clamp(0, 1)
+    light = (
+        (((picture[:3] + 1) / 2) * picture.new_tensor([part / 1000 for part in LUMA])[:, None, None])
+        .sum(dim=0)
+        .clamp(0, 1)
+    )
     if chance(*place, "few") < 0.5:
         steps = LEVELS[hashed(*place, "levels") % len(LEVELS)] - 1
         light = (light * steps).round() / steps

@@ -116,7 +116,7 @@ class TrainingStage(TorchStage):
 
     def train(self, action: BoundAction, context: Context) -> Notes | None:
         """Read `action.inputs`, train, write every file of `action.outputs`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define train")
 
     def platform(self, context: Context) -> Mapping[str, str]:
         """That of every stage here; and how many processes may train, for sums have another order then."""

@@ -93,6 +93,8 @@ def wanted() -> int:
 
 def number(accumulation: int) -> int:
     """How many processes train: at most as many as may be, and so that each computes equally many batches of a step."""
+    if accumulation == 1 and not os.environ.get(NUMBER):
+        return 1  # there is nothing to share: what is declared wrongly is found before torch is imported
     return next(size for size in range(min(wanted(), accumulation), 0, -1) if accumulation % size == 0)
 
 
