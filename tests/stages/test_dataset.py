@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ from sets import OPAQUE, OUTPUTS, SPRITES, Content, auto, captioned, flat, make,
 from spritebuild.errors import UsageError
 from spritebuild.stage import Stages
 from spritebuild_stages.dataset import Dataset
+from spritebuild_stages.datasets.colors import NAMED
 from spritebuild_stages.datasets.files import matches
+from spritebuild_stages.datasets.params import Dye
 from spritebuild_stages.images import png
 
 # The set
@@ -315,6 +317,10 @@ def test_gray_pictures_are_dyed_and_drawn_as_often_as_one_without_copies(tmp_pat
     steels = [weight for name, weight in weights.items() if name.startswith("sword/steel")]
     assert sum(steels) == pytest.approx(weights["sword/other.png"])
     assert sum(steels) + weights["sword/other.png"] == pytest.approx(weights["wall/wall.png"])
+
+
+def test_dyes_are_the_colors_that_have_names() -> None:
+    assert get_args(Dye) == tuple(NAMED)
 
 
 def test_what_is_withheld_no_caption_says(tmp_path: Path) -> None:
