@@ -1,7 +1,7 @@
 """Training a LoRA beside the example script of diffusers: samples a second of CPU time, on the same model and data.
 
-The model has the architecture of Stable Diffusion 1.5 with random weights and a quarter of its channels, so that its
-parts cost each other's multiples as the real one's do. A run's cost is the difference between a long and a short one:
+The model has the architecture of Stable Diffusion 1.5 with random weights and a fraction of its channels (--width),
+so that its parts cost about each other's multiples as the real one's do. A run's cost is the difference between a long and a short one:
 loading is left out, what a step costs is not. DIFFUSERS_SCRIPT says where `train_text_to_image_lora.py` is, and
 DIFFUSERS_PYTHON which interpreter has its packages; without them only we are measured.
 """
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from measure import Case, Cost, alternately, ratio, table
 
-CHANNELS, VAE_CHANNELS, TEXT = (80, 160, 320, 320), (32, 64, 128, 128), 192
+CHANNELS, VAE_CHANNELS, TEXT, HEADS = (320, 640, 1280, 1280), (128, 256, 512, 512), 768, 8
 OURS, SCRIPT = "spritebuild train-lora", "diffusers' script"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--resolution", type=int, default=256, help="default: %(default)s")
+    parser.add_argument("--width", type=int, default=4, choices=(1, 2, 4), help="divisor of the real model's channels")
     parser.add_argument("--batch", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--steps", type=int, nargs=2, default=(2, 12), help="of the short and the long run")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="default: %(default)s")
@@ -38,7 +39,7 @@ def main() -> None:
     os.environ |= {"HF_DATASETS_OFFLINE": "1", "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     with tempfile.TemporaryDirectory(prefix="spritebuild-") as folder:
         root = Path(folder)
-        model(root / "model")
+        model(root / "model", said.width)
         pictures(root / "data", said.pictures, said.resolution)
         cases: dict[str, Case] = {}
         for steps in said.steps:
@@ -68,13 +69,13 @@ def main() -> None:
         else:
             rows.append([name, "absent: see DIFFUSERS_SCRIPT", "", ""])
     print(
-        f"\nbatch {said.batch}, {said.resolution}x{said.resolution}, {said.precision}, rank 16 on attention, 1 thread\n"
+        f"\nwidth 1/{said.width}, batch {said.batch}, {said.resolution}x{said.resolution}, {said.precision}, rank 16 on attention, 1 thread\n"
     )
     print(table(["", "samples a second of CPU", "to diffusers", "peak MB"], rows))
 
 
-def model(folder: Path) -> None:
-    """A Stable Diffusion 1.5 of a quarter of its width."""
+def model(folder: Path, width: int) -> None:
+    """A Stable Diffusion 1.5 with its channels divided by `width`."""
     import diffusers
     import torch
     import transformers
@@ -84,8 +85,8 @@ def model(folder: Path) -> None:
     torch.manual_seed(0)
     tokenizer = Path(spritebuild_stages.__file__).parent / "models" / "sprite-mini" / "tokenizer"
     text = transformers.CLIPTextConfig(
-        hidden_size=TEXT,
-        intermediate_size=4 * TEXT,
+        hidden_size=TEXT // width,
+        intermediate_size=4 * TEXT // width,
         num_hidden_layers=12,
         num_attention_heads=12,
         vocab_size=2000,
@@ -96,13 +97,14 @@ def model(folder: Path) -> None:
     )
     unet = diffusers.UNet2DConditionModel(
         sample_size=32,
-        block_out_channels=CHANNELS,
-        cross_attention_dim=TEXT,
-        attention_head_dim=2,  # diffusers' word for the number of heads here: they are as wide as the real one's
+        block_out_channels=tuple(channels // width for channels in CHANNELS),
+        cross_attention_dim=TEXT // width,
+        attention_head_dim=HEADS
+        // width,  # diffusers' word for the number of heads here: they are as wide as the real one's
         norm_num_groups=16,
     )
     vae = diffusers.AutoencoderKL(
-        block_out_channels=VAE_CHANNELS,
+        block_out_channels=tuple(channels // width for channels in VAE_CHANNELS),
         layers_per_block=2,
         latent_channels=4,
         norm_num_groups=16,

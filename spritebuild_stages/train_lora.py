@@ -49,7 +49,7 @@ class TrainLoraOutputs(Outputs):
 class TrainLora(TrainingStage):
     """Trains alone on its device."""
 
-    version = 2
+    version = 3
     Params = TrainLoraParams
     Inputs = TrainLoraInputs
     Outputs = TrainLoraOutputs

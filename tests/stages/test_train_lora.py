@@ -263,6 +263,32 @@ def test_what_is_added_is_alpha_over_rank_times_the_product(
     assert torch.allclose(changed(given), expected, atol=1e-5)
 
 
+def test_the_fused_product_is_what_peft_computes() -> None:
+    import peft
+    from torch import nn
+
+    from spritebuild_stages.training.tuning import NAME, fuse
+
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=4, lora_alpha=7, target_modules=["0", "1"], init_lora_weights=False)
+    module = peft.inject_adapter_in_model(config, nn.Sequential(nn.Linear(6, 10), nn.Linear(10, 5)), NAME)
+    x = torch.randn(2, 3, 6)
+
+    def computed() -> list[torch.Tensor]:
+        found = module(x)
+        found.square().sum().backward()
+        values = [found.detach(), *(p.grad for p in module.parameters() if p.requires_grad and p.grad is not None)]
+        module.zero_grad()
+        return values
+
+    plain = computed()
+    fuse(module)
+    fused = computed()
+    assert len(fused) == len(plain) == 5
+    for one, other in zip(plain, fused, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_metadata_names_base_and_strength_and_no_clock(sdxl: Path, tmp_path: Path) -> None:
     pictures = dataset(tmp_path / "data", *(example(index) for index in range(4)))
     out = train(sdxl, pictures, tmp_path / "out", rank=4, alpha=6.0)
