@@ -1,9 +1,10 @@
 """Training a LoRA beside the example script of diffusers: samples a second of CPU time, on the same model and data.
 
 The model has the architecture of Stable Diffusion 1.5 with random weights and a fraction of its channels (--width),
-so that its parts cost about each other's multiples as the real one's do. A run's cost is the difference between a long and a short one:
-loading is left out, what a step costs is not. DIFFUSERS_SCRIPT says where `train_text_to_image_lora.py` is, and
-DIFFUSERS_PYTHON which interpreter has its packages; without them only we are measured.
+so that its parts cost about each other's multiples as the real one's do. A run's cost is the difference between a long
+and a short one: loading is left out, what a step costs is not. DIFFUSERS_SCRIPT says where
+`train_text_to_image_lora.py` is, and DIFFUSERS_PYTHON which interpreter has its packages; without them only we are
+measured.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def main() -> None:
         else:
             rows.append([name, "absent: see DIFFUSERS_SCRIPT", "", ""])
     print(
-        f"\nwidth 1/{said.width}, batch {said.batch}, {said.resolution}x{said.resolution}, {said.precision}, rank 16 on attention, 1 thread\n"
+        f"\n1/{said.width} of the channels, batch {said.batch}, {said.resolution}x{said.resolution}, {said.precision}, "
+        "rank 16 on attention, 1 thread\n"
     )
     print(table(["", "samples a second of CPU", "to diffusers", "peak MB"], rows))
 
