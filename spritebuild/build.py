@@ -31,6 +31,7 @@ class Request:
     rebuild: bool = False
     locked: bool = False
     options: Options = field(default_factory=Options)
+    checks: bool = False  # whether the checks of the art are among what may be built
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
-    with held(path, status, locked=request.locked) as project:
+    with held(path, status, locked=request.locked, checks=request.checks) as project:
         while True:
             try:
                 return _build(project, request, status, started)
@@ -54,7 +55,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     todo = plan(project.graph, project.known, chosen, rebuild=request.rebuild)
     installer = Installer(project.root, project.store, project.known.lock, project.known.files)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
-        if path in todo.present:
+        if path in todo.present and not lock.is_folder(path):
             installer.refuse_foreign(path, todo.present[path])
     with machine_errors():
         idle.forget(project.root)
@@ -96,7 +97,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     _raise_failures(result)
     delivery.raise_regressions()
     if whole:
-        _remember_idle(project, installer)
+        _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
 
 
@@ -147,8 +148,15 @@ def _adopt(project: Project, todo: Plan) -> None:
         if decision.verdict == "reuse" and running.intersection(project.graph.consumers.get(decision.action, ())):
             for name in (decision.outputs or {}).values():
                 if name in at_hand and not project.store.has(name):
+                    path = at_hand[name]
                     with machine_errors():
-                        project.store.put((project.root / at_hand[name]).read_bytes())
+                        if lock.is_folder(path):
+                            files = project.known.lock[path].files
+                            for place in lock.placed(path, files):
+                                project.store.put((project.root / place).read_bytes())
+                            project.store.put(digest.canonical(files))
+                        else:
+                            project.store.put((project.root / path).read_bytes())
 
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:
@@ -179,7 +187,7 @@ def _raise_failures(result: Result) -> None:
     )
 
 
-def _remember_idle(project: Project, installer: Installer) -> None:
+def _remember_idle(project: Project, delivery: Delivery) -> None:
     """Let the next build say `nothing to do` at once; withheld wherever something changed while this one ran."""
     root = project.root
     if not (root / lock.PATH).exists():
@@ -191,11 +199,11 @@ def _remember_idle(project: Project, installer: Installer) -> None:
     with machine_errors():
         if any(digest.of_file(root / path) != then for path, then in read.items()):
             return
-        assets = [path for action in actions for _, path in action.installs]
+        assets = [path for entry in delivery.entries.values() for path in entry.installed()]
         unused = [palette.file for palette in spritefile.palettes.values() if palette.file]
         unused += [folder for dataset in spritefile.datasets.values() for folder in _folders(root, dataset.path)]
         files = [*read, *unused, *project.declared_by, *assets, *lock.files(root)]
-        seen = {path: signature for path, (signature, _) in installer.files.known.items()}
+        seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
         idle.remember(root, spritefile.include, files, {**seen, **project.declared_by})
 
 

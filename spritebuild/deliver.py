@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from spritebuild import digest, lock
 from spritebuild.check.looks import looks, same_looks
-from spritebuild.errors import RegressionError
+from spritebuild.errors import PolicyError, RegressionError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
@@ -36,8 +38,11 @@ class Delivery:
     installed: int = 0
     removed: int = 0
     delivered: float = field(default_factory=time.monotonic)
+    owners: dict[str, str] = field(init=False)  # the asset that a file belongs to, by its path in lower case
 
     def __post_init__(self) -> None:
+        installs = (path for action in self.project.graph.actions.values() for _, path in action.installs)
+        self.owners = {path.lower(): path for path in installs}
         self.entries = dict(self.project.known.lock)
 
     def receive(self, action: Action, key: str | None, outputs: Mapping[str, str]) -> None:
@@ -50,14 +55,13 @@ class Delivery:
             if entry is None or entry.recipe != action.recipe:
                 self.entries[path] = lock.renewed(entry, self._entry(action, path, made))
             elif made != self.project.known.stand_ins.get(entry.digest, entry.digest) and made != entry.digest:
-                here = looks(self.project.store.checked(made))
-                if not same_looks(entry.looks, here) or entry.platform == self._platform(action):
+                if not _alike(path, entry.looks, self._looks(path, made)) or entry.platform == self._platform(action):
                     self.regressions.append(path)
                     continue
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
             if self.present.get(path) != made:
-                self.pending[path] = made
+                self.pending |= self._files(action, path, made)
         if self.pending and time.monotonic() - self.delivered > INSTALL_EVERY:
             self.deliver()
 
@@ -74,15 +78,17 @@ class Delivery:
 
     def remove_stale(self) -> None:
         """Remove assets that the graph no longer makes, and their lock entries."""
-        made = {path for action in self.project.graph.actions.values() for _, path in action.installs}
-        known = self.installer.recorded.keys() | self.project.known.lock.keys()
+        assets = {path for action in self.project.graph.actions.values() for _, path in action.installs}
+        made = {path for asset in assets & self.entries.keys() for path in self.entries[asset].installed()}
+        locked = {path for entry in self.project.known.lock.values() for path in entry.installed()}
+        known = self.installer.recorded.keys() | locked
         for path in sorted(path for path in known if path not in made):
             if self.installer.remove(path):
                 self.removed += 1
                 self.status.removed(path)
             else:
                 self.status.warning(f"{path} is no longer declared, but was edited by hand: it is left in place")
-        self.entries = {path: entry for path, entry in self.entries.items() if path in made}
+        self.entries = {path: entry for path, entry in self.entries.items() if path in assets}
 
     def raise_regressions(self) -> None:
         """Raise RegressionError if anything came out unlike the lock."""
@@ -103,8 +109,33 @@ class Delivery:
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
         platform = self._platform(action)
-        seen = looks(self.project.store.checked(made)) if platform else {}
-        return Entry(path, action.recipe, made, "", platform, seen)
+        seen = self._looks(path, made) if platform else {}
+        files = self.project.store.listed(made) if lock.is_folder(path) else {}
+        return Entry(path, action.recipe, made, "", platform, seen, files)
+
+    def _looks(self, path: str, made: str) -> Mapping[str, Any]:
+        """The looks of an asset; of a folder's pictures, by file."""
+        store = self.project.store
+        if not lock.is_folder(path):
+            return looks(store.checked(made))
+        return {file: seen for file, name in store.listed(made).items() if (seen := looks(store.checked(name)))}
+
+    def _files(self, action: Action, path: str, made: str) -> dict[str, str]:
+        """What to install for an asset: itself, or those files of a folder that are not in place.
+
+        Raises PolicyError where a file of a folder is not one that its glob covers, or is somebody else's.
+        """
+        if not lock.is_folder(path):
+            return {path: made}
+        entry = self.entries.get(path)
+        files = entry.files if entry is not None and entry.digest == made else self.project.store.listed(made)
+        found = lock.placed(path, files)
+        for place in found:
+            other = self.owners.setdefault(place.lower(), path)
+            if other != path or not fnmatch.fnmatchcase(place, path):
+                fault = f"is also made by {other}" if other != path else f"does not belong to {path}"
+                raise PolicyError(fault, where=place, facts=[("made by", action.target)], hint="give one another name")
+        return {place: name for place, name in found.items() if self.project.known.asset(place) != name}
 
     def _platform(self, action: Action) -> str:
         """The class of machine that an asset's bytes depend on: that of every accelerator stage upstream."""
@@ -120,3 +151,10 @@ class Delivery:
         name = digest.of_value(merged)[:12]
         self.platforms[name] = merged
         return name
+
+
+def _alike(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether an asset still looks as it did; of a folder, every picture. What is no picture follows from those."""
+    if not lock.is_folder(path):
+        return same_looks(old, new)
+    return old.keys() == new.keys() and all(same_looks(old[file], new[file]) for file in old) and bool(old)

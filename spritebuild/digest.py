@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 CHUNK = 1 << 20
@@ -25,6 +26,11 @@ def of_bytes(data: bytes) -> str:
 def of_value(value: Any) -> str:
     """sha256 of a JSON value in its canonical encoding."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def of_listing(files: Mapping[str, str]) -> str:
+    """The name of a folder, given its files' digests by path in it: their list's digest and a slash."""
+    return of_value(files) + "/"
 
 
 def of_file(path: str | os.PathLike[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,10 @@ from pydantic import BaseModel
 
 from spritebuild.errors import Fault
 from spritebuild.spritefile import Spritefile
-from spritebuild.spritefile.mistakes import stage_mistake
+from spritebuild.spritefile.mistakes import alternatives, stage_mistake
 from spritebuild.stage import Stage
 
+SLOT = re.compile(r"\{([^{}]*)\}")
 Where = tuple[str | int, ...]  # the path of a key: ("styles", "ruins", "finish", 2, "palette")
 
 
@@ -37,6 +39,14 @@ class Faults:
         if (where, message) not in self.seen:
             self.seen.add((where, message))
             self.found.append(self.spritefile.fault(where, message, hint, key=key))
+
+    def filled(self, template: str, words: Mapping[str, str], where: Where) -> str:
+        """A template with each `{word}` filled in; an unknown one is a fault."""
+        if "{" not in template:
+            return template
+        for unknown in (slot for slot in SLOT.findall(template) if slot not in words):
+            self.blame(where, f"nothing is called {{{unknown}}}", alternatives(unknown, words, "known here"), key=False)
+        return SLOT.sub(lambda match: words.get(match[1], ""), template)
 
     def refused(self, where: Where, problem: Any, stage: Stage, entry: Mapping[str, Any]) -> None:
         """Add what a stage's own model refused in an entry."""

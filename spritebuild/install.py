@@ -18,7 +18,7 @@ from pathlib import Path
 from spritebuild import digest
 from spritebuild.errors import PolicyError
 from spritebuild.files import sync_files, sync_folder
-from spritebuild.lock import Lock
+from spritebuild.lock import Lock, is_folder
 from spritebuild.store import LARGE, Damaged, Store
 
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file, copy on write
@@ -37,9 +37,13 @@ class Installer:
     reflinks: bool = True
     contained: set[str] = field(default_factory=set)
     temporary: dict[str, bool] = field(default_factory=dict)
+    in_folders: dict[str, str] = field(default_factory=dict)  # locked files that are assets only together
 
     def __post_init__(self) -> None:
         self.recorded = self.store.installed()
+        for path, entry in self.lock.items():
+            if is_folder(path):
+                self.in_folders |= entry.installed()
 
     def refuse_foreign(self, path: str, present: str) -> None:
         """Raise PolicyError if what is at `path`, of digest `present` (empty: a folder), is not ours to replace."""
@@ -122,6 +126,7 @@ class Installer:
         return (
             self.recorded.get(path) == present
             or (entry is not None and present in (entry.digest, entry.approved))
+            or self.in_folders.get(path) == present
             or self.store.has(present)
         )
 

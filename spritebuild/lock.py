@@ -24,7 +24,8 @@ PLATFORMS = "lockfiles/toolchain.lock"
 class Entry:
     """What is agreed about one asset.
 
-    `recipe` is the declaration that made it and `digest` its bytes (sha256). `approved` is the digest that somebody
+    `recipe` is the declaration that made it and `digest` its bytes (sha256). Files that come from one folder are one
+    asset, whose path is a glob and whose `files` say the digest of each. `approved` is the digest that somebody
     approved, or empty. `platform` is the class of machine that made the bytes (empty: no part of them depends on
     one), `looks` the perceptual fingerprint by which bytes of another class are judged (empty: not a picture).
     """
@@ -35,6 +36,22 @@ class Entry:
     approved: str = ""
     platform: str = ""
     looks: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def installed(self) -> Mapping[str, str]:
+        """The digest of every file of the asset, by its path below the project."""
+        return placed(self.path, self.files) if is_folder(self.path) else {self.path: self.digest}
+
+
+def is_folder(path: str) -> bool:
+    """Whether an asset's path stands for the files of a folder."""
+    return path.endswith("*")
+
+
+def placed(path: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Where the files of a folder are put, whose asset's path is a glob."""
+    folder = path.rpartition("/")[0]
+    return {f"{folder}/{file}": digest for file, digest in files.items()}
 
 
 FIELDS = tuple(each.name for each in fields(Entry))
@@ -88,7 +105,7 @@ def _lines(text: str) -> list[str]:
 
 def _sound(entry: Entry) -> bool:
     texts = (entry.path, entry.recipe, entry.digest, entry.approved, entry.platform)
-    return all(type(text) is str for text in texts) and type(entry.looks) is dict
+    return all(type(text) is str for text in texts) and type(entry.looks) is dict and type(entry.files) is dict
 
 
 def text(entries: Iterable[Entry]) -> str:

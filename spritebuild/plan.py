@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from spritebuild import digest
 from spritebuild.errors import UsageError
 from spritebuild.graph import Action, Graph, Output, Source
-from spritebuild.lock import Lock
+from spritebuild.lock import Lock, is_folder
 from spritebuild.spritefile.mistakes import alternatives
 from spritebuild.stage import Stage, Stages
 from spritebuild.store import Description, Store
@@ -75,7 +75,15 @@ class Known:
         return found or None
 
     def asset(self, path: str) -> str | None:
-        """The digest of the file at an asset path, or None where there is no file."""
+        """The digest of the file at an asset path, or None where there is no file.
+
+        That of a folder's files, where all that the lock lists are there, is the folder's.
+        """
+        if is_folder(path):
+            entry = self.lock.get(path)
+            places = zip(entry.files, entry.installed(), strict=True) if entry else ()
+            here = {file: self.asset(place) or "" for file, place in places}
+            return digest.of_listing(here) if here and all(here.values()) else None
         try:
             return self.files.of(f"{self.root}/{path}")
         except (FileNotFoundError, NotADirectoryError):

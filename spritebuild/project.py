@@ -50,25 +50,25 @@ class Project:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, locked: bool = False) -> Iterator[Project]:
+def opened(path: Path, *, locked: bool = False, checks: bool = False) -> Iterator[Project]:
     """A project to look at: what is not pinned yet is shown as if it were, unless it must be `locked`."""
-    with contextlib.closing(_read(path, locked=locked)) as reading, machine_errors():
+    with contextlib.closing(_read(path, locked=locked, checks=checks)) as reading, machine_errors():
         yield reading.project()
         reading.save()
 
 
 @contextlib.contextmanager
-def held(path: Path, status: Status, *, locked: bool = False) -> Iterator[Project]:
+def held(path: Path, status: Status, *, locked: bool = False, checks: bool = False) -> Iterator[Project]:
     """A project to change: everything is pinned, and no other process builds it meanwhile.
 
     Every fault of the spritefile is found before anything is written.
     """
-    reading = _read(path, locked=locked)
+    reading = _read(path, locked=locked, checks=checks)
     try:
         with alone(reading.spritefile.root, status) as waited:
             if waited:  # whoever was waited for has changed the lock and the store
                 reading.close()
-                reading = _read(path, locked=locked)
+                reading = _read(path, locked=locked, checks=checks)
             with machine_errors():
                 reading.pin()
                 yield reading.project()
@@ -123,6 +123,7 @@ class _Reading:
     missing: list[str]
     graph: Graph
     declared_by: dict[str, digest.Signature]
+    checks: bool
 
     def pin(self) -> None:
         """Pin what is not, and resolve again with its digests."""
@@ -130,7 +131,7 @@ class _Reading:
             with machine_errors():
                 self.pins |= self.remote.pin_all({name: declarations(self.spritefile)[name] for name in self.missing})
                 self.declared_by |= _signatures(pins.path_of(self.remote.root, name) for name in self.missing)
-                self.graph = resolve(self.spritefile, self.stages, self.pins, self.files)
+                self.graph = resolve(self.spritefile, self.stages, self.pins, self.files, checks=self.checks)
             self.missing = []
 
     def project(self) -> Project:
@@ -150,7 +151,7 @@ class _Reading:
         self.store.abandon()
 
 
-def _read(path: Path, *, locked: bool) -> _Reading:
+def _read(path: Path, *, locked: bool, checks: bool) -> _Reading:
     spritefile = load(path)
     root = spritefile.root
     stages = Stages(root / spritefile.project.stages if spritefile.project.stages else None)
@@ -165,8 +166,9 @@ def _read(path: Path, *, locked: bool) -> _Reading:
         if missing and locked:
             raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {pins.FOLDER}/")
         unpinned = {name: Pin(name, "unpinned", ()) for name in missing}
-        graph = resolve(spritefile, stages, {**unpinned, **pinned}, files)
-    return _Reading(spritefile, stages, store, files, remote, {**unpinned, **pinned}, missing, graph, declared_by)
+        graph = resolve(spritefile, stages, {**unpinned, **pinned}, files, checks=checks)
+    everything = {**unpinned, **pinned}
+    return _Reading(spritefile, stages, store, files, remote, everything, missing, graph, declared_by, checks)
 
 
 def _signatures(paths: Iterable[Path]) -> dict[str, digest.Signature]:

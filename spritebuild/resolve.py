@@ -1,16 +1,17 @@
 """Spritefile + stages + pins -> Graph: expands sprites and gives every param its origin; runs nothing.
 
 A sprite is one chain of actions: the stage that makes the picture (`generate` unless said otherwise), then the actions
-of its finishing list. The last of them installs the sprite. Sheets read what sprites install. What is trained here
-comes before the sprites that need it (trainings.py).
+of its finishing list. The last of them installs the sprite; those before it are shared by sprites that agree in them.
+What is trained here comes before the sprites that need it (trainings.py), and what is made of finished sprites, such
+as sheets, after them (assemblies.py).
 """
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,38 +19,48 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from spritebuild import digest
+from spritebuild.assemblies import Assemblies, folder_of, matching
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Graph, Output, Ref, recipe
+from spritebuild.lock import is_folder
 from spritebuild.pins import Pin
-from spritebuild.spritefile import Sheet, Sprite, Spritefile
-from spritebuild.spritefile.mistakes import alternatives, say
+from spritebuild.spritefile import Palette, Sprite, Spritefile
+from spritebuild.spritefile.mistakes import say
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
 from spritebuild.trainings import LORA_CARD, Sprited, Trainings
 
-GENERATE, SHEET = "generate", "sheet"
+GENERATE, PALETTE = "generate", "palette"
 SHARED = (
     "negative",
     "scheduler",
     "steps",
     "guidance",
     "size",
+    "tile",
 )  # of a look: params of the same name, if a stage has them
-SLOT = re.compile(r"\{([^{}]*)\}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # one part of a path, and of a target
 
 
-def resolve(spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], files: digest.Files) -> Graph:
-    """The graph of a spritefile. Raises SpritefileError with every fault found."""
+def resolve(
+    spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], files: digest.Files, *, checks: bool = False
+) -> Graph:
+    """The graph of a spritefile, with the actions that check its art if asked for.
+
+    Raises SpritefileError with every fault found.
+    """
     faults = Faults(spritefile)
     resolver = _Resolver(spritefile, stages, pins, files, faults, Styles(spritefile, stages, files, faults))
     for name, sprite in spritefile.sprites.items():
         resolver.sprite(name, sprite)
-    for name, sheet in spritefile.sheets.items():
-        resolver.sheet(name, sheet)
+    resolver.finish()
+    assemblies = Assemblies(
+        spritefile, resolver.styles, faults, files, resolver.finals, resolver.palettes, resolver.add, resolver.install
+    )
+    assemblies.all(checks=checks)
     for name in spritefile.evaluations:
-        resolver.evaluation(name)
+        resolver.evaluation(name, assemblies)
     resolver.trainings.all()
     if faults.found:
         raise SpritefileError(faults.found)
@@ -68,6 +79,9 @@ class _Resolver:
     recipes: dict[str, str] = field(default_factory=dict)
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
     finals: dict[str, Sprited] = field(default_factory=dict)  # what is installed, by the sprite's name
+    chains: dict[str, _Chain] = field(default_factory=dict)
+    palettes: dict[str, Ref] = field(default_factory=dict)  # those that are chosen from sprites
+    shared: dict[str, Action] = field(default_factory=dict)  # actions that install nothing, by recipe
 
     def __post_init__(self) -> None:
         self.trainings = Trainings(self.spritefile, self.stages, self.pins, self.files, self.faults, self._train)
@@ -75,11 +89,11 @@ class _Resolver:
     # Trainings
 
     def _train(self, target: str, piece: Piece, inputs: tuple[tuple[str, Ref], ...], suffix: str) -> Action:
-        action = self._add(target, piece, inputs, suffix)
+        action = self.add(target, piece, inputs, suffix)
         table, _, name = target.partition(".")
         if table == "loras" and (path := self.spritefile.loras[name].save) is not None:
             beside = path.removesuffix(".safetensors") + ".json" if suffix == LORA_CARD else path
-            self._install(((action.outputs[0][0], beside),), (table, name))
+            self.install(((action.outputs[0][0], beside),), (table, name))
         return self.actions[-1]
 
     # Sprites
@@ -90,8 +104,7 @@ class _Resolver:
         look = self.styles.of_sprite(name, sprite)
         kind = look.values.get("stage", GENERATE)
         stage = self.styles.stage(kind, look.where.get("stage", where))
-        finishing = self.styles.finishing(look)
-        if stage is None or finishing is None:
+        if stage is None:
             return
         if kind == GENERATE and sprite.prompt is None:
             self.faults.blame(where, "has no prompt", 'add prompt = "..."')
@@ -99,9 +112,11 @@ class _Resolver:
             self.faults.blame(where, "has no model", "name a model in the sprite or in its style")
         else:
             for variant, words, seed in self._variants(name, sprite):
+                finishing = self.styles.finishing(look, words)
                 params = self._params(name, sprite, look, stage, words, seed)
-                if params is not None:
-                    self._chain(name, sprite, variant, Piece(stage, *params), finishing, words)
+                if params is not None and finishing is not None:
+                    pieces = deque((Piece(stage, *params), *finishing))
+                    self._chain(_Chain(name, sprite, look, variant, words, pieces))
 
     def _variants(self, name: str, sprite: Sprite) -> Iterator[tuple[str, dict[str, str], int]]:
         """The name, the words of the matrix and the seed of every sprite of a declaration."""
@@ -113,7 +128,7 @@ class _Resolver:
             words = {axis: str(value) for axis, value in zip(axes, values, strict=True)}
             for seed in seeds:
                 slugs = {"name": name, "seed": str(seed), **{axis: _slug(word) for axis, word in words.items()}}
-                variant = self._filled(template, slugs, ("sprites", name, "name"))
+                variant = self.faults.filled(template, slugs, ("sprites", name, "name"))
                 if not NAME.fullmatch(variant):
                     hint = 'names are letters, digits, "-" and "_"; folders are for `category`'
                     self.faults.blame(("sprites", name, "name"), f"{say(variant)} is not a name", hint, key=False)
@@ -182,124 +197,151 @@ class _Resolver:
 
     def _prompt(self, name: str, prompt: str, look: Look, words: Mapping[str, str]) -> str:
         """The style's prompt around the sprite's own, after those trigger words that neither has."""
-        text = self._filled(prompt, words, ("sprites", name, "prompt"))
+        text = self.faults.filled(prompt, words, ("sprites", name, "prompt"))
         if "prompt" in look.values:
-            text = self._filled(look.values["prompt"], {**words, "prompt": text}, look.where["prompt"])
+            text = self.faults.filled(look.values["prompt"], {**words, "prompt": text}, look.where["prompt"])
         triggers = list(self.spritefile.models[look.values["model"]].triggers) if "model" in look.values else []
         for lora in look.values.get("loras", ()):
             triggers.extend(self.spritefile.triggers(lora.name))
         missing = [word for word in dict.fromkeys(triggers) if word.lower() not in text.lower()]
         return ", ".join([*missing, text])
 
-    def _chain(
-        self,
-        name: str,
-        sprite: Sprite,
-        variant: str,
-        first: Piece,
-        finishing: tuple[Piece, ...],
-        words: Mapping[str, str],
-    ) -> None:
-        last = self._add(f"sprites.{variant}", first, first.inputs, first.stage.kind)
-        repeats: dict[str, int] = {}
-        for piece in finishing:
-            kind = piece.stage.kind
-            repeats[kind] = repeats.get(kind, 0) + 1
-            suffix = f"{kind}-{repeats[kind]}" if repeats[kind] > 1 else kind
-            image = ("image", Output(last.id, "image"))
-            last = self._add(f"sprites.{variant}", piece, (image, *piece.inputs), suffix)
-        suffix = dict(last.outputs).get("image", "image.png").rpartition(".")[2]
-        path = f"{self._folder(sprite)}/{variant}.{suffix}"
-        if variant in self.finals:
+    def _chain(self, chain: _Chain) -> None:
+        """Begin a sprite's actions, and end them too if nothing has to come in between."""
+        if chain.variant in self.chains:
             hint = "give one a `name` template of its own"
-            self.faults.blame(("sprites", name), f"two sprites are called {say(variant)}", hint)
-        self._install((("image", path),), ("sprites", name))
-        self.finals[variant] = Sprited(last.id, words)
-
-    # Sheets
-
-    def sheet(self, name: str, sheet: Sheet) -> None:
-        """Add the action of a sheet."""
-        stage = self.styles.stages[SHEET]
-        chosen = self._chosen(("sheets", name, "sprites"), sheet.sprites)
-        if not chosen:
+            self.faults.blame(("sprites", chain.name), f"two sprites are called {say(chain.variant)}", hint)
             return
-        values: dict[str, Any] = {"names": list(chosen), "image_name": f"{name}.png"}
-        for key in ("columns", "spacing", "margin", "format"):
-            if getattr(sheet, key) is not None:
-                values[key] = getattr(sheet, key)
-        origins = {key: f"sheets.{name}.{key}" for key in values} | {"names": f"sheets.{name}.sprites"}
-        try:
-            params = dumped(stage.Params.model_validate(values))
-        except ValidationError as error:
-            for problem in error.errors():
-                self.faults.refused(("sheets", name, *problem["loc"]), problem, stage, values)
-            return
-        frames = tuple((f"frames.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(chosen.values()))
-        self._add(f"sheets.{name}", Piece(stage, params, origins), frames, stage.kind)
-        path = f"{self._folder(sheet)}/{name}"
-        self._install((("image", f"{path}.png"), ("atlas", f"{path}.json")), ("sheets", name))
+        self.chains[chain.variant] = chain
+        self._advance(chain)
 
-    def _chosen(self, where: Where, patterns: Sequence[str]) -> dict[str, Sprited]:
-        """The sprites that globs name; one that names none is a fault."""
-        chosen: dict[str, Sprited] = {}
-        for number, pattern in enumerate(patterns):
-            matching = fnmatch.filter(self.finals, pattern)
-            if not matching and not self.faults.found:
-                hint = alternatives(pattern, self.finals, "sprites")
-                self.faults.blame((*where, number), f"no sprite is called {say(pattern)}", hint, key=False)
-            chosen |= {sprite: self.finals[sprite] for sprite in matching}
-        return chosen
+    def _advance(self, chain: _Chain) -> None:
+        """Add a sprite's actions up to one that waits for a palette."""
+        while chain.pieces and all(name in self.palettes for name in chain.pieces[0].palettes):
+            piece = chain.pieces.popleft()
+            kind = piece.stage.kind
+            count = chain.repeats[kind] = chain.repeats.get(kind, 0) + 1
+            inputs = (*piece.inputs, *((f"palettes.{name}", self.palettes[name]) for name in piece.palettes))
+            if chain.last is not None:
+                inputs = (("image", chain.last), *inputs)
+            if piece.model is not None:
+                weights = self.trainings.artifact("models", piece.model)
+                inputs = (*inputs, ("model", weights)) if weights is not None else inputs
+            suffix = f"{kind}-{count}" if count > 1 else kind
+            action = self.add(f"sprites.{chain.variant}", piece, inputs, suffix, shared=bool(chain.pieces))
+            chain.last = Output(action.id, "image")
+        if not chain.pieces:
+            suffix = dict(self.actions[-1].outputs).get("image", "image.png").rpartition(".")[2]
+            path = f"{folder_of(self.spritefile, chain.sprite)}/{chain.variant}.{suffix}"
+            self.install((("image", path),), ("sprites", chain.name))
+            self.finals[chain.variant] = Sprited(self.actions[-1].id, chain.words, chain.name, chain.look)
 
-    def evaluation(self, name: str) -> None:
+    # Palettes that are chosen from sprites
+
+    def finish(self) -> None:
+        """Choose palettes, and end the actions of the sprites that wait for them."""
+        order = list(self.chains)
+        declared = {name: one for name, one in self.spritefile.palettes.items() if one.sprites is not None}
+        while left := [name for name in declared if name not in self.palettes]:
+            if self.faults.found:
+                return
+            ready = [name for name in left if self._choose(name, declared[name])]
+            if not ready:
+                message = f"{' and '.join(f'palettes.{name}' for name in left)} wait for each other"
+                hint = "a palette is chosen from pictures to which none that waits for it has been applied"
+                self.faults.blame(("palettes", left[0], "sprites"), message, hint)
+                return
+            for chain in self.chains.values():
+                if chain.pieces:
+                    self._advance(chain)
+        self.finals = {variant: self.finals[variant] for variant in order if variant in self.finals}
+
+    def _choose(self, name: str, declared: Palette) -> bool:
+        """Add the action that chooses a palette, if every picture that it is chosen from is there."""
+        where = ("palettes", name, "sprites")
+        members = [self.chains[member] for member in matching(declared.sprites or (), self.chains, self.faults, where)]
+        if not members or any(chain.pieces and name not in chain.pieces[0].palettes for chain in members):
+            return False
+        said = {"colors": declared.most, "era": declared.era}
+        values = {key: value for key, value in said.items() if value is not None}
+        stage = self.stages[PALETTE]
+        origins = {key: f"palettes.{name}.{key}" for key in values}
+        inputs = tuple((f"images.{n}", chain.last) for n, chain in enumerate(members) if chain.last is not None)
+        params = dumped(stage.Params.model_validate(values))
+        action = self.add(f"palettes.{name}", Piece(stage, params, origins), inputs, PALETTE)
+        if declared.save is not None:
+            self.install((("palette", declared.save),), ("palettes", name))
+        self.palettes[name] = Output(action.id, "palette")
+        return True
+
+    # What is made of finished sprites
+
+    def evaluation(self, name: str, assemblies: Assemblies) -> None:
         """Add the measurement of some sprites."""
         said, where = self.spritefile.evaluations[name], ("evaluations", name)
-        chosen = self._chosen((*where, "sprites"), said.sprites)
-        baseline = self._chosen((*where, "baseline"), said.baseline)
+        chosen = assemblies.chosen((*where, "sprites"), said.sprites)
+        baseline = assemblies.chosen((*where, "baseline"), said.baseline)
         if chosen and len(baseline) in (0, len(chosen)):
             self.trainings.evaluation(name, chosen, baseline)
             if said.save is not None and not self.faults.found:
                 files = self.actions[-1].outputs
-                self._install(
+                self.install(
                     tuple((key, f"{said.save}/{name}.{file.rpartition('.')[2]}") for key, file in files), where
                 )
         elif chosen:
             self.faults.blame((*where, "baseline"), f"{len(baseline)} sprites for {len(chosen)}", key=False)
 
-    # Both
+    # All of them
 
-    def _add(self, target: str, piece: Piece, inputs: tuple[tuple[str, Ref], ...], suffix: str) -> Action:
+    def add(
+        self,
+        target: str,
+        piece: Piece,
+        inputs: tuple[tuple[str, Ref], ...],
+        suffix: str,
+        *,
+        shared: bool = False,
+    ) -> Action:
+        """Add an action; of equal ones that are `shared`, the first is there for all."""
         stage = piece.stage
+        name = recipe(stage.kind, stage.version, piece.params, inputs, self.recipes)
+        if shared and name in self.shared:
+            return self.shared[name]
         outputs = tuple((name, _file(info)) for name, info in stage.Outputs.model_fields.items())
         id = f"{target}:{suffix}"
-        self.recipes[id] = recipe(stage.kind, stage.version, piece.params, inputs, self.recipes)
-        action = Action(
-            id, stage.kind, stage.version, piece.params, inputs, outputs, self.recipes[id], origins=piece.origins
-        )
+        self.recipes[id] = name
+        action = Action(id, stage.kind, stage.version, piece.params, inputs, outputs, name, origins=piece.origins)
         self.actions.append(action)
+        if shared:
+            self.shared[name] = action
         return action
 
-    def _install(self, paths: tuple[tuple[str, str], ...], where: Where) -> None:
+    def install(self, paths: tuple[tuple[str, str], ...], where: Where) -> None:
         """Say where the outputs of the action that was added last go."""
-        for _, path in paths:
+        named = [path for _, path in paths if not is_folder(path)]
+        named += [
+            path[:-1] + end for _, path in paths if is_folder(path) for end in (".png", ".json") if path[-2] != "/"
+        ]
+        for path in named:
             other = self.makers.setdefault(path.lower(), where)  # file systems exist that do not tell A from a
             if other is not where:
                 hint = "give one of them another name or category"
                 self.faults.blame(where, f"{path} is also made by {dotted(other)}", hint)
         self.actions[-1] = replace(self.actions[-1], installs=paths)
 
-    def _folder(self, declared: Sprite | Sheet) -> str:
-        assets = self.spritefile.project.assets
-        return f"{assets}/{declared.category}" if declared.category else assets
 
-    def _filled(self, template: str, words: Mapping[str, str], where: Where) -> str:
-        """A template with each `{word}` filled in; an unknown one is a fault."""
-        if "{" not in template:
-            return template
-        for unknown in (slot for slot in SLOT.findall(template) if slot not in words):
-            known = alternatives(unknown, words, "known here")
-            self.faults.blame(where, f"nothing is called {{{unknown}}}", known, key=False)
-        return SLOT.sub(lambda match: words.get(match[1], ""), template)
+@dataclass
+class _Chain:
+    """A sprite on its way through the graph: what is still to be done with its last picture."""
+
+    name: str
+    sprite: Sprite
+    look: Look
+    variant: str
+    words: Mapping[str, str]
+    pieces: deque[Piece]
+    last: Output | None = None
+    repeats: dict[str, int] = field(default_factory=dict)
 
 
 def _file(output: FieldInfo) -> str:

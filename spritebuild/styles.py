@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +9,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spritebuild import digest
-from spritebuild.faults import Faults, Where, dotted
+from spritebuild.faults import SLOT, Faults, Where, dotted
 from spritebuild.graph import Ref, Source
 from spritebuild.spritefile import Sprite, Spritefile, Style
 from spritebuild.spritefile.mistakes import alternatives, say
+from spritebuild.spritefile.references import PALETTE_KEYS
 from spritebuild.stage import Stage, Stages
 
 FINISH = "finish"
+COLOR_KEYS = ("colors", "to_colors")  # of the finish stage's ops: the colors of the palettes that PALETTE_KEYS name
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Piece:
     params: Mapping[str, Any]
     origins: Mapping[str, str]
     inputs: tuple[tuple[str, Ref], ...] = ()
+    palettes: tuple[str, ...] = ()  # those among its inputs that are chosen from the sprites themselves
+    model: str | None = None  # the declared model that it needs, where that is for the list to say
 
 
 @dataclass
@@ -55,7 +58,8 @@ class Styles:
     files: digest.Files
     faults: Faults
     folded: dict[str, Look] = field(default_factory=dict)
-    finishings: dict[Where, tuple[Piece, ...] | None] = field(default_factory=dict)
+    finishings: dict[tuple[Where, tuple[str, ...]], tuple[Piece, ...] | None] = field(default_factory=dict)
+    slots: dict[Where, tuple[str, ...]] = field(default_factory=dict)
 
     def of_style(self, name: str) -> Look:
         """The look of a style."""
@@ -79,26 +83,54 @@ class Styles:
             self.faults.blame(where, f"unknown stage {say(kind)}", known, key=False)
             return None
 
-    def finishing(self, look: Look) -> tuple[Piece, ...] | None:
-        """The actions of a look's finishing list; None, with faults, where it is wrong."""
+    def finishing(self, look: Look, words: Mapping[str, str]) -> tuple[Piece, ...] | None:
+        """The actions of a look's finishing list, with the words of a sprite's matrix filled in.
+
+        None, with faults, where it is wrong.
+        """
         where = look.where.get("finish", ())
-        if where not in self.finishings:
+        entries = look.values.get("finish", ())
+        if where not in self.slots:
+            texts = (value for entry in entries for value in entry.values() if isinstance(value, str))
+            self.slots[where] = tuple(dict.fromkeys(slot for text in texts for slot in SLOT.findall(text)))
+        key = where, tuple(words.get(slot, "") for slot in self.slots[where])
+        if key not in self.finishings:
             before = len(self.faults.found)
-            pieces = tuple(self._pieces(look.values.get("finish", ()), where))
-            self.finishings[where] = pieces if len(self.faults.found) == before else None
-        return self.finishings[where]
+            if self.slots[where]:
+                entries = [self._worded(entry, words, (*where, n)) for n, entry in enumerate(entries)]
+            pieces = tuple(self._pieces(entries, where))
+            self.finishings[key] = pieces if len(self.faults.found) == before else None
+        return self.finishings[key]
+
+    def _worded(self, entry: Mapping[str, Any], words: Mapping[str, str], where: Where) -> dict[str, Any]:
+        return {
+            key: self.faults.filled(value, words, (*where, key)) if isinstance(value, str) else value
+            for key, value in entry.items()
+        }
 
     def _pieces(self, entries: Sequence[Mapping[str, Any]], where: Where) -> Iterator[Piece]:
-        """Ops that follow each other are one action; an entry that names a stage is one of its own."""
-        for is_op, group in itertools.groupby(enumerate(entries), key=lambda item: "op" in item[1]):
-            if is_op:
-                piece = self._ops(dict(group), where)
-                if piece is not None:
-                    yield piece
-            else:
-                yield from filter(None, (self._own(entry, (*where, index)) for index, entry in group))
+        """Ops that follow each other are one action; an entry that names a stage is one of its own.
 
-    def _ops(self, entries: Mapping[int, Mapping[str, Any]], where: Where) -> Piece | None:
+        An op with a palette that is chosen from the sprites begins an action: it is chosen from what comes before.
+        """
+        group: dict[int, Mapping[str, Any]] = {}
+        for number, entry in enumerate(entries):
+            if group and ("op" not in entry or self._chosen(entry)):
+                yield from self._ops(group, where)
+                group = {}
+            if "op" in entry:
+                group[number] = entry
+            else:
+                yield from self._own(entry, (*where, number))
+        if group:
+            yield from self._ops(group, where)
+
+    def _chosen(self, entry: Mapping[str, Any]) -> list[str]:
+        """The palettes of an op that are chosen from the sprites."""
+        names = [entry[key] for key in PALETTE_KEYS if isinstance(entry.get(key), str)]
+        return [name for name in names if (p := self.spritefile.palettes.get(name)) and p.sprites is not None]
+
+    def _ops(self, entries: Mapping[int, Mapping[str, Any]], where: Where) -> Iterator[Piece]:
         stage = self.stages[FINISH]
         ops: list[dict[str, Any]] = []
         inputs: dict[str, Ref] = {}
@@ -106,43 +138,57 @@ class Styles:
         for index, (number, entry) in enumerate(entries.items()):
             op = dict(entry)
             origins[f"ops.{index}"] = dotted((*where, number))
-            name = op.get("palette")
-            palette = self.spritefile.palettes.get(name) if isinstance(name, str) else None
-            if palette is not None and palette.colors is not None:
-                op["colors"] = list(palette.colors)
-                origins[f"ops.{index}.colors"] = f"palettes.{name}.colors"
-            elif palette is not None and palette.file is not None:
-                content = self.files.of(self.spritefile.root / palette.file)
-                inputs[f"palettes.{name}"] = Source(palette.file, content)
+            for key, colors in zip(PALETTE_KEYS, COLOR_KEYS, strict=True):
+                name = op.get(key)
+                palette = self.spritefile.palettes.get(name) if isinstance(name, str) else None
+                if palette is None and isinstance(name, str):  # a name of the matrix: others were seen before
+                    hint = alternatives(name, self.spritefile.palettes, "palettes")
+                    self.faults.blame((*where, number, key), f"unknown palette {say(name)}", hint, key=False)
+                elif palette is not None and palette.colors is not None:
+                    op[colors] = list(palette.colors)
+                    origins[f"ops.{index}.{colors}"] = f"palettes.{name}.colors"
+                elif palette is not None and palette.file is not None:
+                    content = self.files.of(self.spritefile.root / palette.file)
+                    inputs[f"palettes.{name}"] = Source(palette.file, content)
             ops.append(op)
+        chosen = tuple(dict.fromkeys(name for entry in entries.values() for name in self._chosen(entry)))
         try:
-            return Piece(stage, dumped(stage.Params.model_validate({"ops": ops})), origins, tuple(inputs.items()))
+            params = dumped(stage.Params.model_validate({"ops": ops}))
+            yield Piece(stage, params, origins, tuple(inputs.items()), chosen)
         except ValidationError as error:
             numbers = list(entries)
             for problem in error.errors():
+                if len(problem["loc"]) < 2:  # the order of the ops
+                    self.faults.refused(where, problem, stage, {})
+                    continue
                 # pydantic names the union's member (the op) between the index and the field
                 _, position, *rest = problem["loc"]
                 assert isinstance(position, int)
                 number = numbers[position]
                 self.faults.refused((*where, number, *rest[1:]), problem, stage, entries[number])
-            return None
 
-    def _own(self, entry: Mapping[str, Any], where: Where) -> Piece | None:
+    def _own(self, entry: Mapping[str, Any], where: Where) -> Iterator[Piece]:
         stage = self.stage(entry["stage"], (*where, "stage"))
         if stage is None:
-            return None
+            return
         if "image" not in stage.Inputs.model_fields or "image" not in stage.Outputs.model_fields:
             message = f"stage {say(stage.kind)} does not turn an image into an image"
             self.faults.blame((*where, "stage"), message, "its Inputs and its Outputs need an `image`", key=False)
-            return None
+            return
         values = {key: value for key, value in entry.items() if key != "stage"}
+        model = values.pop("model", None) if "model" in stage.Inputs.model_fields else None
+        if "model" in stage.Inputs.model_fields and model not in self.spritefile.models:
+            hint = alternatives(str(model), self.spritefile.models, "models")
+            message = f"stage {say(stage.kind)} needs a model" if model is None else f"unknown model {say(model)}"
+            self.faults.blame((*where, "model") if "model" in entry else where, message, hint, key=False)
+            return
         try:
             params = dumped(stage.Params.model_validate(values))
         except ValidationError as error:
             for problem in error.errors():
                 self.faults.refused((*where, *problem["loc"]), problem, stage, values)
-            return None
-        return Piece(stage, params, {key: f"{dotted(where)}.{key}" for key in values})
+            return
+        yield Piece(stage, params, {key: f"{dotted(where)}.{key}" for key in values}, model=model)
 
 
 def dumped(params: BaseModel) -> Mapping[str, Any]:

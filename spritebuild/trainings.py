@@ -20,7 +20,7 @@ from spritebuild.pins import Pin
 from spritebuild.spritefile import Dataset, Spritefile, inside
 from spritebuild.spritefile.references import PATH_HINT
 from spritebuild.stage import Stages
-from spritebuild.styles import Piece, dumped
+from spritebuild.styles import Look, Piece, dumped
 
 DATASET, TRAIN_VAE, TRAIN_DIFFUSION = "dataset", "train-vae", "train-diffusion"
 TRAIN_LORA, LORA_CARD = "train-lora", "lora-card"
@@ -30,10 +30,12 @@ TABLES = ("datasets", "vaes", "classifiers", "models", "loras")
 
 @dataclass(frozen=True)
 class Sprited:
-    """A sprite as others use it: the action that finishes it, and the words of its matrix."""
+    """A sprite as others use it: the action that finishes it, the words of its matrix, its declaration and look."""
 
     action: str
     words: Mapping[str, str]
+    declared: str
+    look: Look
 
 
 class Add(Protocol):

@@ -74,7 +74,7 @@ def platform(threads: int) -> dict[str, str]:
     name = device(torch)
     facts = {
         "device": name.partition(":")[0],
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "onednn": str(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         "onednn_max_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
@@ -88,7 +88,7 @@ def platform(threads: int) -> dict[str, str]:
             "cuda": str(torch.version.cuda or torch.version.hip),
             "cudnn": str(torch.backends.cudnn.version()),
         }
-    return facts | {library: _version(library) for library in LIBRARIES}
+    return facts | {library: version(library) for library in LIBRARIES}
 
 
 @contextmanager
@@ -139,7 +139,8 @@ def _count(torch: Any, kind: str) -> int:
     return int(torch.cuda.device_count()) if kind == "cuda" else 1
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     # The vendor matters beside the instruction set: BLAS libraries choose their kernels by it.
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -149,7 +150,8 @@ def _cpu_name() -> str:
     return next(named, host.processor() or host.machine())
 
 
-def _version(library: str) -> str:
+def version(library: str) -> str:
+    """The version of an installed library, or nothing."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

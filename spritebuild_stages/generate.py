@@ -46,6 +46,9 @@ class GenerateParams(Params):
     steps: int = Field(20, ge=1, le=1000, description="Sampling steps; the time that an image takes is in proportion.")
     guidance: float = Field(3.0, ge=0, le=50, description="How strongly the prompt is followed; 1 and less halve time.")
     size: tuple[Side, Side] = Field((32, 32), description="Width and height in pixels, as the model makes them.")
+    tile: Literal["x", "y", "both"] | None = Field(
+        None, description="Along which sides the image meets itself without a seam."
+    )
     loras: tuple[LoraUse, ...] = Field((), max_length=16, description="LoRAs to add, in this order.")
     dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The type of the model's numbers.")
     batch: Literal[1, 2, 4, 8] = Field(4, description="How many images are made together; it changes their bytes.")
@@ -91,7 +94,7 @@ class Generate(TorchStage):
         others = tuple(sorted((name, digest) for name, digest in inputs.items() if name != "model"))
         loras = tuple((lora.name, lora.weight) for lora in params.loras)
         model = (inputs["model"], params.dtype, others, loras)
-        return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance)
+        return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance, params.tile or "")
 
     def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
         """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
@@ -102,7 +105,7 @@ class Generate(TorchStage):
             return
         first = actions[0].params
         model = self._model(actions[0], context)
-        settings = Settings(first.scheduler, first.steps, first.guidance, first.size)
+        settings = Settings(first.scheduler, first.steps, first.guidance, first.size, first.tile)
         model.check_size(first.size)
         for action in actions:
             model.check_prompt(action.params.prompt)
@@ -165,6 +168,8 @@ class Generate(TorchStage):
             "size": settings.size,
             "guided": settings.guided,
         }
+        if settings.tile is not None:
+            about["tile"] = settings.tile
         key = json.dumps(about, sort_keys=True)
         if key not in self._verdicts:
             short = replace(settings, steps=probe.STEPS)

@@ -1,31 +1,96 @@
-"""Sheets: frames side by side in a grid, and an atlas in Aseprite's JSON format that says where each of them is."""
+"""Sheets: frames side by side on pages, in cells or packed, and where each of them is; knows no game engine."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from spritebuild.errors import StageError
-from spritebuild.stage import BoundAction, Context, Inputs, Outputs, Params, Stage
+from spritebuild.stage import BoundAction, Context, Folder, Inputs, Notes, Outputs, Params, Stage
+from spritebuild_stages.sheets import selection
+from spritebuild_stages.sheets.layout import Direction, Rectangle
+from spritebuild_stages.sheets.selection import Anchor
 
 if TYPE_CHECKING:
-    from spritebuild_stages.images.png import Rgba
+    from spritebuild_stages.sheets.describing import Placed
+    from spritebuild_stages.sheets.frames import Cut
+    from spritebuild_stages.sheets.layout import Grid, Layout
+    from spritebuild_stages.sheets.packing import Packed, Room
 
-DURATION = 100  # ms, what Aseprite gives a new frame
+Value = TypeVar("Value")
+
+
+def _several(patterns: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (patterns,) if isinstance(patterns, str) else patterns
+
+
+Length = Annotated[int, Field(ge=0, le=16384)]
+Coordinate = Annotated[float, Field(ge=-65536, le=65536)]
+Milliseconds = Annotated[int, Field(ge=1, le=65535)]
+Pivot = Anchor | tuple[Coordinate, Coordinate]
+Patterns = Annotated[str | tuple[str, ...], AfterValidator(_several), Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Something that is said of frames; `frames` are names, or globs of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frames: Patterns
+
+
+class TagOf(Part):
+    """An animation of frames that are side by side in the sheet's order."""
+
+    direction: Direction = "forward"
+    repeat: int = Field(0, ge=0, le=32767, description="How often it is shown; 0 is forever.")
+    duration: Milliseconds | None = Field(None, description="Of each of its frames that `durations` does not name.")
+
+
+class SliceOf(Part):
+    """A named part of frames: nine-slice with a center, or with margins at its left, top, right and bottom."""
+
+    bounds: tuple[Length, Length, Length, Length] | None = Field(None, description="x, y, width, height; none: all.")
+    center: tuple[Length, Length, Length, Length] | None = Field(None, description="Likewise, from the bounds' corner.")
+    margins: Length | tuple[Length, Length, Length, Length] | None = Field(None, description="Around the center.")
+
+    @model_validator(mode="after")
+    def _one_center(self) -> SliceOf:
+        if self.center is not None and self.margins is not None:
+            raise ValueError("say center or margins, not both")
+        return self
+
+    @property
+    def around(self) -> Rectangle | None:
+        """The margins at the left, top, right and bottom."""
+        return (self.margins,) * 4 if isinstance(self.margins, int) else self.margins
 
 
 class SheetParams(Params):
     names: tuple[str, ...] = Field(min_length=1, description="The frames' names, one each, all different.")
-    image_name: str = Field(min_length=1, description="The sheet's file name, as the atlas gives it to the game.")
-    columns: int | None = Field(None, ge=1, le=4096, description="Frames in a row; none: as square as can be.")
-    spacing: int = Field(0, ge=0, le=1024, description="Transparent pixels between cells.")
+    name: str = Field(pattern=r"^[^/\\.][^/\\]*$", description="The sheet's name, which its files begin with.")
+    layout: Literal["grid", "packed"] = Field("grid", description="In cells of one size, or packed closely.")
+    columns: int | None = Field(None, ge=1, le=4096, description="Cells in a row; none: as square as can be.")
+    spacing: int = Field(0, ge=0, le=1024, description="Transparent pixels between frames.")
     margin: int = Field(0, ge=0, le=1024, description="Transparent pixels around the whole.")
+    extrude: int = Field(0, ge=0, le=16, description="How often a frame's outermost pixels are repeated around it.")
+    trim: bool | None = Field(None, description="Keep only what is visible of a frame; none: if packed.")
+    duplicates: bool | None = Field(None, description="Store equal frames once; none: if packed.")
+    mirrors: bool = Field(False, description="Store a frame and its left-right mirror image once.")
+    power_of_two: bool = Field(False, description="Make the sides of a page powers of two.")
+    max_size: int = Field(4096, ge=1, le=16384, description="The longest side of a page.")
+    multipack: bool = Field(False, description="Make several pages of what does not fit one.")
     format: Literal["hash", "array"] = Field("hash", description="Frames as an object by name, or as a list.")
+    pivot: Pivot | None = Field(None, description="Where a frame is held: an anchor, or x and y in pixels.")
+    pivots: dict[str, Pivot] = Field({}, description="The same by frames' names or globs.")
+    duration: Milliseconds = Field(100, description="How long a frame is shown.")
+    durations: dict[str, Milliseconds] = Field({}, description="The same by frames' names or globs.")
+    tags: dict[str, TagOf] = Field({}, description="Animations by their names.")
+    slices: dict[str, SliceOf] = Field({}, description="Parts of frames by their names.")
 
     @field_validator("names")
     @classmethod
@@ -34,104 +99,189 @@ class SheetParams(Params):
             raise ValueError(f"more than one frame is named {twice[0]!r}")
         return names
 
+    @field_validator("columns")
+    @classmethod
+    def _columns_of_a_grid(cls, columns: int | None, info: ValidationInfo) -> int | None:
+        if columns is not None and info.data.get("layout") == "packed":
+            raise ValueError("a packed sheet has no columns")
+        return columns
+
+    @field_validator("pivots", "durations")
+    @classmethod
+    def _of_frames(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if names := info.data.get("names"):
+            selection.told(values, names)
+        return values
+
+    @field_validator("tags")
+    @classmethod
+    def _side_by_side(cls, tags: dict[str, TagOf], info: ValidationInfo) -> dict[str, TagOf]:
+        _each(tags, info, lambda tag, names: selection.in_a_row(tag.frames, names), "tag")
+        if "names" in info.data and "durations" in info.data:
+            _durations(info.data["names"], 1, info.data["durations"], tags)
+        return tags
+
+    @field_validator("slices")
+    @classmethod
+    def _slices_of_frames(cls, slices: dict[str, SliceOf], info: ValidationInfo) -> dict[str, SliceOf]:
+        return _each(slices, info, lambda part, names: selection.matching(part.frames, names), "slice")
+
+
+def _each(
+    said: dict[str, Value], info: ValidationInfo, check: Callable[[Value, Sequence[str]], object], word: str
+) -> dict[str, Value]:
+    """What is said by name, after a check of each against the frames' names, if these are valid."""
+    for name, value in said.items():
+        try:
+            check(value, info.data.get("names", ()))
+        except ValueError as error:
+            if "names" in info.data:
+                raise ValueError(f"{word} {name!r}: {error}") from None
+    return said
+
 
 class SheetInputs(Inputs):
     frames: tuple[Path, ...]
+    companions: dict[str, Path] = Field({}, description="Pictures packed alike, by ROLE-NUMBER: normal-0 for frame 0.")
 
 
 class SheetOutputs(Outputs):
-    image: Path = Path("sheet.png")
-    atlas: Path = Path("sheet.json")
+    files: Folder = Path("files")
+    layout: Path = Path("layout.json")
 
 
 class Sheet(Stage):
-    """Cells are as large as the widest and the highest frame; a smaller frame sits at the top left of its cell.
+    """Frames on pages, pages as PNGs, each with its companions and Aseprite's JSON; and the layout for exports.
 
-    The atlas gives each frame's own rectangle, not its cell. With fewer frames than columns the sheet is narrower.
+    In a grid, cells are as large as the widest and the highest frame, and a smaller frame sits at the top left of its
+    cell; with fewer frames than columns the sheet is narrower. A packed sheet has the same pixels in whatever order
+    its frames are named.
     """
 
-    version = 1
+    version = 2
     Params = SheetParams
     Inputs = SheetInputs
     Outputs = SheetOutputs
 
-    def run(self, action: BoundAction, context: Context) -> None:
-        import numpy as np
-
-        from spritebuild_stages.images import png
+    def run(self, action: BoundAction, context: Context) -> Notes:
+        from spritebuild_stages.exports import aseprite
+        from spritebuild_stages.sheets import describing, frames
+        from spritebuild_stages.sheets import layout as layouts
 
         params: SheetParams = action.params
+        packed = params.layout == "packed"
         if len(params.names) != len(action.inputs.frames):
-            raise StageError(
-                f"{len(params.names)} names for {len(action.inputs.frames)} frames", hint="give each frame one name"
-            )
-        try:
-            frames = _read(action.inputs.frames)
-            width, height, corners = _grid([frame.shape[1::-1] for frame in frames], params)
-            png.check_size(width, height)
-        except png.PngError as error:
-            raise StageError(str(error), hint="a sheet holds PNGs, at most 16 Mpx in all: split it") from error
-        sheet = np.zeros((height, width, 4), np.uint8)
-        rectangles = []
-        for frame, (x, y) in zip(frames, corners, strict=True):
-            h, w = frame.shape[:2]
-            sheet[y : y + h, x : x + w] = frame
-            rectangles.append((x, y, w, h))
-        png.write(action.outputs.image, sheet)
-        text = json.dumps(_atlas(params, rectangles, (width, height)), indent=1, ensure_ascii=False)
-        action.outputs.atlas.write_text(text + "\n", encoding="utf-8", newline="\n")
+            count = f"{len(params.names)} names for {len(action.inputs.frames)} frames"
+            raise StageError(count, hint="give each frame one name")
+        companions = frames.by_role(action.inputs.companions, len(params.names))
+        cuts = frames.read(params.names, action.inputs.frames, companions, _or(params.trim, packed))
+        shared = frames.share(cuts, _or(params.duplicates, packed), params.mirrors)
+        spots, grid = _arranged(params, [cuts[number] for number in shared.stored])
+        placed = describing.Placed(shared, spots, grid)
+        layout = _described(params, cuts, placed, list(companions))
+        _paint(layout, cuts, placed, params.extrude, action.outputs.files)
+        aseprite.write_documents(layout, action.outputs.files, params.format)
+        layouts.write(action.outputs.layout, layout)
+        split = [tag.name for tag in layout.tags if len({frame.page for frame in layout.of_tag(tag)}) > 1]
+        warnings = [f"tag {name!r} is on several pages, which Aseprite's JSON cannot say" for name in split]
+        return {"frames": len(cuts), "stored": len(shared.stored), "pages": len(layout.pages), "warnings": warnings}
 
 
-def _read(paths: tuple[Path, ...]) -> list[Rgba]:
-    """The frames' pixels; raises PngError as soon as they cannot fit into one sheet."""
+def _or(said: bool | None, default: bool) -> bool:
+    return default if said is None else said
+
+
+def _arranged(params: SheetParams, stored: list[Cut]) -> tuple[Packed, Grid | None]:
+    """Where the stored pictures lie, in their order. Raises StageError where pages cannot hold them."""
     from spritebuild_stages.images import png
+    from spritebuild_stages.sheets import cells, packing
 
-    frames = []
-    area = 0
-    for path in paths:
-        frames.append(png.read(path))
-        area += frames[-1].size // 4
-        if area > png.MAX_PIXELS:
-            raise png.PngError(f"the first {len(frames)} frames alone are {area / 1e6:.1f} Mpx")
-    return frames
+    room = packing.Room(
+        **params.model_dump(include={"margin", "spacing", "extrude", "max_size", "power_of_two", "multipack"})
+    )
+    by_name = sorted(stored, key=lambda cut: cut.name) if params.layout == "packed" else stored
+    sizes = [cut.box[2:] for cut in by_name]
+    try:
+        if params.layout == "grid":
+            return cells.arrange(sizes, params.columns, room)
+        spots = dict(zip((cut.name for cut in by_name), (found := packing.pack(sizes, room)).spots, strict=True))
+        return packing.Packed(found.pages, tuple(spots[cut.name] for cut in stored)), None
+    except packing.TooLargeError as error:
+        name = by_name[error.index].name
+        facts = [("frame", _times(sizes[error.index])), ("page", _times(error.page)), ("limit", _limit(room))]
+        raise StageError(
+            f"frame {name!r} does not fit a page", facts=facts, hint="trim or scale it, or say a larger max_size"
+        ) from error
+    except packing.TooManyError as error:
+        facts = [("frames", str(len(sizes))), ("page", _times(error.page)), ("limit", _limit(room))]
+        remedy = "say fewer columns" if room.multipack else "say multipack = true"
+        larger = " or a larger max_size" if error.page[0] * error.page[1] <= png.MAX_PIXELS else ""
+        raise StageError("the frames do not fit one page", facts=facts, hint=remedy + larger) from error
 
 
-def _grid(sizes: list[tuple[int, int]], params: SheetParams) -> tuple[int, int, list[tuple[int, int]]]:
-    """The sheet's width and height, and the top left corner (x, y) of every frame's cell, row by row."""
-    columns = min(params.columns or math.isqrt(len(sizes) - 1) + 1, len(sizes))
-    rows = -(-len(sizes) // columns)
-    step_x = max(width for width, _ in sizes) + params.spacing
-    step_y = max(height for _, height in sizes) + params.spacing
-    corners = [
-        (params.margin + place % columns * step_x, params.margin + place // columns * step_y)
-        for place in range(len(sizes))
-    ]
-    around = 2 * params.margin - params.spacing
-    return columns * step_x + around, rows * step_y + around, corners
+def _times(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
-def _atlas(params: SheetParams, rectangles: list[tuple[int, int, int, int]], size: tuple[int, int]) -> dict[str, Any]:
-    """The atlas as Aseprite writes it: https://www.aseprite.org/docs/cli/#format, order of frames kept."""
-    frames = [
-        {
-            "frame": {"x": x, "y": y, "w": w, "h": h},
-            "rotated": False,
-            "trimmed": False,
-            "spriteSourceSize": {"x": 0, "y": 0, "w": w, "h": h},
-            "sourceSize": {"w": w, "h": h},
-            "duration": DURATION,
-        }
-        for x, y, w, h in rectangles
-    ]
-    named = zip(params.names, frames, strict=True)
-    return {
-        "frames": dict(named) if params.format == "hash" else [{"filename": name} | frame for name, frame in named],
-        "meta": {
-            "app": "spritebuild",
-            "version": "1",
-            "image": params.image_name,
-            "format": "RGBA8888",
-            "size": {"w": size[0], "h": size[1]},
-            "scale": "1",
-        },
-    }
+def _limit(room: Room) -> str:
+    return f"max_size {room.max_size}, 16.8 Mpx"
+
+
+def _described(params: SheetParams, cuts: Sequence[Cut], placed: Placed, roles: Sequence[str]) -> Layout:
+    """The layout of everything. Raises StageError for a slice beyond its frame."""
+    from spritebuild_stages.sheets import describing
+    from spritebuild_stages.sheets.layout import Tag
+
+    numbers = {name: number for number, name in enumerate(params.names)}
+    spans = {name: selection.in_a_row(tag.frames, params.names) for name, tag in params.tags.items()}
+    pivots = selection.told(params.pivots, params.names)
+    if params.pivot is not None:
+        pivots = dict.fromkeys(params.names, params.pivot) | pivots
+    try:
+        slices = [
+            describing.slice_of(name, numbers[frame], cuts[numbers[frame]], part.bounds, part.center, part.around)
+            for name, part in params.slices.items()
+            for frame in selection.matching(part.frames, params.names)
+        ]
+    except ValueError as error:
+        raise StageError(str(error), hint="give bounds within the frame, and a center within them") from error
+    return describing.describe(
+        params.name,
+        roles,
+        cuts,
+        placed,
+        durations=_durations(params.names, params.duration, params.durations, params.tags),
+        pivots=pivots,
+        tags=[
+            Tag(name=name, first=spans[name][0], last=spans[name][1], direction=tag.direction, repeat=tag.repeat)
+            for name, tag in params.tags.items()
+        ],
+        slices=slices,
+    )
+
+
+def _durations(names: tuple[str, ...], default: int, said: dict[str, int], tags: dict[str, TagOf]) -> dict[str, int]:
+    """How long every frame is shown: as said of it, or of its tag. Raises ValueError where two tags disagree."""
+    own = selection.told(said, names)
+    tagged: dict[str, int] = {}
+    for tag in tags.values():
+        for frame in selection.matching(tag.frames, names) if tag.duration else ():
+            if tagged.setdefault(frame, tag.duration or 0) != tag.duration and frame not in own:
+                raise ValueError(f"{frame!r} is in tags of different durations: say it in durations")
+    return dict.fromkeys(names, default) | tagged | own
+
+
+def _paint(layout: Layout, cuts: Sequence[Cut], placed: Placed, extrude: int, folder: Path) -> None:
+    """Write the pages and their companions into a folder, which is made."""
+    from spritebuild_stages.images import png
+    from spritebuild_stages.sheets.painting import paint
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, page in enumerate(layout.pages):
+        spots = zip(placed.shared.stored, placed.packed.spots, strict=True)
+        here = [(cuts[frame], spot) for frame, spot in spots if spot.page == number]
+        pictures = [(cut.kept, spot.x, spot.y) for cut, spot in here]
+        png.write(folder / page.image, paint((page.width, page.height), pictures, extrude))
+        for role, file in page.companions.items():
+            pictures = [(cut.companions[role], spot.x, spot.y) for cut, spot in here]
+            png.write(folder / file, paint((page.width, page.height), pictures, extrude))

@@ -178,7 +178,7 @@ def test_store_goes_before_a_run(built: Project) -> None:
     assert built.reasons() == {}
     status = built.build()
     assert status.ran == []
-    assert len(built.lock()) == 4
+    assert len(built.lock()) == 3
 
 
 def test_clone_without_assets_runs_and_finds_the_locked_bytes(built: Project, tmp_path: Path) -> None:

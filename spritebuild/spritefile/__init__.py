@@ -17,6 +17,7 @@ from spritebuild.spritefile.declarations import (
     Document,
     Dvc,
     Evaluation,
+    Export,
     Look,
     Lora,
     LoraUse,
@@ -40,6 +41,7 @@ __all__ = [
     "Dataset",
     "Dvc",
     "Evaluation",
+    "Export",
     "Look",
     "Lora",
     "LoraUse",
@@ -77,6 +79,7 @@ class Spritefile:
     styles: Mapping[str, Style]
     sprites: Mapping[str, Sprite]
     sheets: Mapping[str, Sheet]
+    exports: Mapping[str, Export]
     files: tuple[SourceFile, ...]
     include: tuple[str, ...] = ()
 

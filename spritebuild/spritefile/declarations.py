@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     Strict,
     ValidationInfo,
     WithJsonSchema,
@@ -22,50 +20,25 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from spritebuild.spritefile.fields import (
+    Color,
+    Count,
+    FinishEntry,
+    Matrix,
+    Name,
+    Number,
+    RelativePath,
+    Seed,
+    Size,
+    Texts,
+    gpl_file,
+    lora_file,
+    palette_file,
+    specifier,
+)
+
 VERSION = 1
-MOST_COMBINATIONS = 10_000
-PALETTE_FILES = (".hex", ".gpl", ".pal", ".png")
-WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file")  # where the content of a table may come from
-RESERVED_AXES = ("prompt", "name", "seed")
-
-
-def _color(text: str) -> str:
-    digits = text[1:].lower()
-    return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
-
-
-def _axis(name: str) -> str:
-    if name in RESERVED_AXES:
-        raise ValueError(f'an axis may not be named "{name}"')
-    return name
-
-
-def _axis_value(value: object) -> str | int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("an axis holds text and whole numbers only")
-    return value
-
-
-def _axis_values(values: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    if len({str(value) for value in values}) < len(values):
-        raise ValueError("an axis holds every value once")
-    return values
-
-
-def _matrix(axes: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
-    count = math.prod(len(values) for values in axes.values())
-    if count > MOST_COMBINATIONS:
-        raise ValueError(f"matrix makes {count:,} combinations, more than {MOST_COMBINATIONS:,}")
-    return axes
-
-
-def _finish_entry(entry: dict[str, Any]) -> dict[str, Any]:
-    said = [key for key in ("op", "stage") if key in entry]
-    if len(said) != 1:
-        raise ValueError("a finish entry needs one of op and stage" + (", not both" if said else ""))
-    if not isinstance(entry[said[0]], str):
-        raise ValueError(f"{said[0]} must be text")
-    return entry
+WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file", "sprites")  # where the content of a table comes from
 
 
 def _lora_use(value: Any) -> Any:
@@ -74,34 +47,6 @@ def _lora_use(value: Any) -> Any:
     if not isinstance(value, dict | LoraUse):
         raise ValueError("a lora is a name, or a table of name and weight")
     return value
-
-
-def _size(value: Any) -> Any:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError("size must be [width, height]")
-    return value
-
-
-def _palette_file(path: str) -> str:
-    if not path.lower().endswith(PALETTE_FILES):
-        raise ValueError(f"a palette file ends in {', '.join(PALETTE_FILES)}")
-    return path
-
-
-def _lora_file(path: str) -> str:
-    if not path.lower().endswith(".safetensors"):
-        raise ValueError("a lora is a .safetensors file; other formats can run code and are refused")
-    return path
-
-
-def _specifier(text: str) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        raise ValueError('requires must be a version specifier such as ">=0.1"') from None
-    return text
 
 
 def _whole(value: Any) -> Any:
@@ -115,36 +60,6 @@ def _version(value: int) -> int:
     if value != VERSION:
         raise ValueError(f"version must be {VERSION}, the only one that this spritebuild reads")
     return value
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
-AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100), AfterValidator(_axis)]
-AxisValue = Annotated[str | int, PlainValidator(_axis_value, json_schema_input_type=str | int)]
-AxisValues = Annotated[tuple[AxisValue, ...], Strict(False), Field(min_length=1), AfterValidator(_axis_values)]
-Matrix = Annotated[dict[AxisName, AxisValues], AfterValidator(_matrix)]
-RelativePath = Annotated[str, Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Count = Annotated[int, Field(ge=1)]
-Pixels = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Texts = Annotated[tuple[str, ...], Strict(False)]
-Size = Annotated[tuple[Count, Count], Strict(False), BeforeValidator(_size, json_schema_input_type=tuple[Count, Count])]
-Color = Annotated[str, Field(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$"), AfterValidator(_color)]
-FinishEntry = Annotated[
-    dict[str, Any],
-    AfterValidator(_finish_entry),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {
-                "op": {"type": "string", "title": "Op", "description": "A built-in operation on the picture."},
-                "stage": {"type": "string", "title": "Stage", "description": "The kind of a stage of your own."},
-            },
-            "oneOf": [{"required": ["op"]}, {"required": ["stage"]}],
-            "additionalProperties": True,
-        }
-    ),
-]
 
 
 class Table(BaseModel):
@@ -187,7 +102,7 @@ class Project(Table):
     assets: RelativePath = Field("assets", description="The folder that finished pictures are installed in.")
     seed: Seed = Field(0, description="The seed of every sprite that names none.")
     stages: RelativePath | None = Field(None, description="The folder of your own stages.")
-    requires: Annotated[str, AfterValidator(_specifier)] | None = Field(
+    requires: Annotated[str, AfterValidator(specifier)] | None = Field(
         None, description='The versions of spritebuild that may build this project, such as ">=0.1,<0.3".'
     )
 
@@ -246,14 +161,14 @@ class Lora(_Source):
 
     model_config = _one_of("path", "dvc", "dataset", licence=True)
 
-    path: Annotated[RelativePath, AfterValidator(_lora_file)] | None = Field(
+    path: Annotated[RelativePath, AfterValidator(lora_file)] | None = Field(
         None, description="A .safetensors file in the project."
     )
     dvc: Dvc | None = Field(None, description="A .safetensors file that DVC fetches.")
     dataset: str | None = Field(None, description="The dataset that the lora is trained on.")
     model: str | None = Field(None, description="The model that the lora is trained for.")
     train: dict[str, Any] | None = Field(None, description="Params of the stage train-lora.")
-    save: Annotated[RelativePath, AfterValidator(_lora_file)] | None = Field(
+    save: Annotated[RelativePath, AfterValidator(lora_file)] | None = Field(
         None, description="Where in the project the trained lora is put, to be committed."
     )
     licence: str | None = Field(
@@ -294,16 +209,35 @@ class Dataset(_Source):
 
 
 class Palette(_Source):
-    """The colors that a picture may have."""
+    """The colors that a picture may have: said, read from a file, or chosen once for all sprites that share them."""
 
-    model_config = _one_of("colors", "file")
+    model_config = _one_of("colors", "file", "sprites")
 
     colors: Annotated[tuple[Color, ...], Strict(False), Field(min_length=1, max_length=256)] | None = Field(
         None, description='The colors, as "#rgb" or "#rrggbb".'
     )
-    file: Annotated[RelativePath, AfterValidator(_palette_file)] | None = Field(
-        None, description="A .hex, .gpl, .pal or .png file in the project."
+    file: Annotated[RelativePath, AfterValidator(palette_file)] | None = Field(
+        None, description="A .hex, .gpl, .pal, .act, .png or .aseprite file in the project."
     )
+    sprites: Annotated[Texts, Field(min_length=1)] | None = Field(
+        None, description="The sprites whose pictures, before it is applied to them, the palette is chosen from."
+    )
+    most: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        None, description="The number of colors that are chosen at most; the era's if unsaid, or else 16."
+    )
+    era: Literal["8bit", "16bit", "32bit"] | None = Field(
+        None, description="The machines whose limits the chosen colors keep: how many, and how many bits each."
+    )
+    save: Annotated[RelativePath, AfterValidator(gpl_file)] | None = Field(
+        None, description="Where in the project the chosen palette is put, to be committed."
+    )
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Palette:
+        said = [key for key in ("most", "era", "save") if getattr(self, key) is not None]
+        if said and self.sprites is None:
+            raise ValueError(f"{said[0]} is for a palette that is chosen here: say sprites")
+        return self
 
 
 class LoraUse(Table):
@@ -335,6 +269,13 @@ class Look(Table):
     )
     stage: str | None = Field(None, description='The kind of the stage that makes the picture; "generate" if unsaid.')
     params: dict[str, Any] | None = Field(None, description="Params for a stage of your own.")
+    tile: Literal["x", "y", "both"] | None = Field(
+        None, description="Along which sides the picture meets itself without a seam."
+    )
+    art: dict[str, Any] | None = Field(
+        None,
+        description="What `check --art` judges by: limits, and references, globs of files that show what is normal.",
+    )
 
 
 class Style(Look):
@@ -373,18 +314,31 @@ class Sprite(Look):
 
 
 class Sheet(Table):
-    """Sprites packed into one picture with a table of their places."""
+    """Sprites packed into a picture with a table of their places. Any other key is a param of the stage sheet."""
+
+    model_config = ConfigDict(extra="allow")
 
     sprites: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = Field(
         description="The names of the sprites; * and ? stand for any text and any character."
     )
-    columns: Count | None = Field(None, description="Pictures in a row; as square as possible if unsaid.")
-    spacing: Pixels = Field(0, description="Pixels between two pictures.")
-    margin: Pixels = Field(0, description="Pixels around the sheet.")
-    format: Literal["hash", "array"] = Field(
-        "hash", description="The form of the JSON file: frames by name, or a list."
+    companions: dict[Name, str] = Field(
+        {},
+        description="Further pictures of each frame that are packed alike, by what they are: "
+        '{ normal = "{name}-normal" } takes the sprite that is called so.',
     )
     category: RelativePath | None = Field(None, description="The folder below the assets folder.")
+
+
+class Export(Table):
+    """Sheets as a game engine loads them. Any other key is an option of that kind of export."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(description="What the files are for.")
+    sheets: Annotated[Texts, Field(min_length=1)] = Field(
+        ("*",), description="The names of the sheets; * and ? stand for any text and any character."
+    )
+    path: RelativePath = Field(description="The folder of the project that the files are put into, and no others.")
 
 
 class Classifier(Table):
@@ -425,6 +379,7 @@ class Tables(Table):
     styles: dict[Name, Style] = Field({}, description="Styles by name.")
     sprites: dict[Name, Sprite] = Field({}, description="Sprites by name.")
     sheets: dict[Name, Sheet] = Field({}, description="Sheets by name.")
+    exports: dict[Name, Export] = Field({}, description="What game engines load, by name.")
 
 
 class Document(Tables):
@@ -451,6 +406,7 @@ DECLARED: dict[str, type[Table]] = {
     "styles": Style,
     "sprites": Sprite,
     "sheets": Sheet,
+    "exports": Export,
 }
 
 

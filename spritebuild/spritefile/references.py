@@ -14,6 +14,7 @@ from spritebuild.spritefile.mistakes import Mistake, alternatives, say
 PATH_HINT = "paths are relative to the folder of the spritefile and stay in it"
 LONGEST_NAME, LONGEST_PATH = 255, 1000  # bytes that every file system takes
 NOT_FOR_ASSETS = (".spritebuild", ".git")
+PALETTE_KEYS = ("palette", "to")  # of finishing ops
 
 Keys = tuple[str | int, ...]
 
@@ -65,6 +66,7 @@ def check(draft: Draft) -> Iterator[Mistake]:
     yield from _sources(draft)
     yield from _trainings(draft)
     yield from _categories(draft)
+    yield from _exports(draft)
     for name, style in draft.tables.styles.items():
         yield from _look(draft, ("styles", name), style)
         if style.extends is not None:
@@ -89,9 +91,10 @@ def _look(draft: Draft, path: Keys, look: Look) -> Iterator[Mistake]:
     for index, use in enumerate(look.loras or ()):
         yield from _known(draft, (*path, "loras", index, "name"), use.name, "loras")
     for index, entry in enumerate(look.finish or ()):
-        palette = entry.get("palette")
-        if "op" in entry and isinstance(palette, str):
-            yield from _known(draft, (*path, "finish", index, "palette"), palette, "palettes")
+        for key in PALETTE_KEYS:
+            palette = entry.get(key)
+            if "op" in entry and isinstance(palette, str) and "{" not in palette:  # of a matrix: seen when resolved
+                yield from _known(draft, (*path, "finish", index, key), palette, "palettes")
 
 
 def _cycles(draft: Draft) -> Iterator[Mistake]:
@@ -155,6 +158,8 @@ def _sources(draft: Draft) -> Iterator[Mistake]:
     for name, palette in draft.tables.palettes.items():
         if palette.file is not None:
             yield from _present(draft, ("palettes", name, "file"), palette.file)
+        if palette.save is not None:
+            yield from _inside(draft, ("palettes", name, "save"), palette.save)
 
 
 def _trainings(draft: Draft) -> Iterator[Mistake]:
@@ -199,6 +204,40 @@ def _circles(draft: Draft) -> Iterator[Mistake]:
             if one not in seen:
                 seen.add(one)
                 todo += needs.get(one, ())
+
+
+def _exports(draft: Draft) -> Iterator[Mistake]:
+    """Every export has a folder of its own, of which nothing else is a part."""
+    taken: dict[tuple[str, ...], str] = {}
+    if draft.project is not None:
+        taken[_parts(draft.project.assets)] = "the assets"
+    for name, export in draft.tables.exports.items():
+        path: Keys = ("exports", name, "path")
+        mistakes = [*_inside(draft, path, export.path)]
+        yield from mistakes
+        parts = _parts(export.path)
+        if mistakes:
+            continue
+        if not parts or parts[0] in NOT_FOR_ASSETS:
+            hint = 'give the export a folder of its own, such as "game/sprites"'
+            yield Mistake(path, f"path {say(export.path)} cannot be an export's folder", hint, key=False)
+            continue
+        for others, what in taken.items():
+            if parts == others[: len(parts)] or others == parts[: len(others)]:
+                message = f"path {say(export.path)} overlaps with {what}"
+                yield Mistake(path, message, "give each export a folder of its own", key=False)
+        taken[parts] = f"exports.{name}"
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part.lower() for part in PureWindowsPath(path).parts)
+
+
+def _inside(draft: Draft, keys: Keys, relative: str) -> Iterator[Mistake]:
+    try:
+        inside(draft.root, relative)
+    except ValueError as error:
+        yield Mistake(keys, f"{keys[-1]} {say(relative)} {error}", PATH_HINT, key=False)
 
 
 def _present(draft: Draft, keys: Keys, relative: str, *, folder: bool = False) -> Iterator[Mistake]:

@@ -28,6 +28,7 @@ from spritebuild_stages._weights import ModelFolder, inspect_folder, inspect_wei
 from spritebuild_stages.diffusion import adapters
 from spritebuild_stages.diffusion.adapters import Lora
 from spritebuild_stages.diffusion.schedulers import SchedulerName, scheduler
+from spritebuild_stages.diffusion.seamless import Tile, tiled
 
 DtypeName = Literal["fp32", "bf16", "fp16"]
 
@@ -59,12 +60,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the images of a batch have in common; `size` is width, height in pixels."""
+    """What the images of a batch have in common: `size` is width, height in pixels, `tile` the sides that meet."""
 
     scheduler: SchedulerName
     steps: int
     guidance: float
     size: tuple[int, int]
+    tile: Tile | None = None
 
     @property
     def guided(self) -> bool:
@@ -131,7 +133,7 @@ class TextToImage:
         pipe.scheduler = scheduler(settings.scheduler, self.own_scheduler)
         generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
         width, height = settings.size
-        with _torch.memory_errors(self.device, len(items)), _quiet(), torch.no_grad():
+        with _torch.memory_errors(self.device, len(items)), _quiet(), torch.no_grad(), tiled(pipe, settings.tile):
             result = pipe(
                 **self._conditions(items, settings),
                 height=height,

@@ -1,37 +1,95 @@
-"""A line around a sprite; changes no visible pixel."""
+"""A line around a sprite, or along the inside of its edge; the outer one changes no visible pixel."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spritebuild_stages.images.integers import LUMA
 
-def outline(rgba: NDArray[np.uint8], color: tuple[int, int, int], thickness: int, corners: bool) -> NDArray[np.uint8]:
-    """Draw an opaque outline of `color` into the transparent pixels around the silhouette (alpha > 0).
+Mask = NDArray[np.bool_]
 
-    `rgba` is uint8 (H, W, 4), `color` (r, g, b) of 0..255, `thickness` >= 1 pixels. The outline is the silhouette
+NONE = (1 << 63) - 1  # no color, and above every one
+
+
+def outline(
+    rgba: NDArray[np.uint8], color: tuple[int, int, int], thickness: int, corners: bool, side: str = "outer"
+) -> NDArray[np.uint8]:
+    """Draw an outline of `color` along the silhouette (alpha > 0), outside or inside of it.
+
+    `rgba` is uint8 (H, W, 4), `color` (r, g, b) of 0..255, `thickness` >= 1 pixels. The outer outline is the silhouette
     dilated `thickness` times, less itself: by the four neighbors, or by all eight with `corners` (Serra, "Image
-    Analysis and Mathematical Morphology", 1982). Holes get their outline too. The picture keeps its size, and what
-    would fall outside is lost: pad it first. Returns a new array. Raises ValueError for a thickness below 1.
+    Analysis and Mathematical Morphology", 1982). It is opaque. The picture keeps its size, and what would fall outside
+    is lost: pad it first. The inner one is the silhouette less itself eroded likewise, with nothing beyond the border;
+    it keeps alpha, and a second time changes nothing. Holes get their outline too. Returns a new array. Raises
+    ValueError for a thickness below 1 and for another side.
     """
+    line = _line(rgba, thickness, corners, side)
+    result = rgba.copy()
+    if side == "outer":
+        result[line] = (*color, 255)
+    else:
+        result[line, :3] = color
+    return result
+
+
+def selective(
+    rgba: NDArray[np.uint8], shade: int, thickness: int, corners: bool, side: str = "outer"
+) -> NDArray[np.uint8]:
+    """Draw an outline whose every pixel is a darker shade of the sprite beside it ("selout").
+
+    Arrays, line and errors are those of `outline`. An outer pixel takes the darkest color (Rec. 601 luma, then least
+    red, green, blue) of the visible neighbors by which the silhouette reaches it, an inner one its own; every channel
+    is multiplied by `shade` (0..100) percent and rounded, halves up. That makes colors that no palette has.
+    """
+    if not 0 <= shade <= 100:
+        raise ValueError(f"shade is 0..100 percent, not {shade}")
+    line = _line(rgba, thickness, corners, side)
+    result = rgba.copy()
+    if side == "outer":
+        result[line, :3] = _darkest(rgba, thickness, corners)[line]
+        result[line, 3] = 255
+    result[line, :3] = (result[line, :3].astype(np.uint16) * shade + 50) // 100
+    return result
+
+
+def _line(rgba: NDArray[np.uint8], thickness: int, corners: bool, side: str) -> Mask:
     if thickness < 1:
         raise ValueError(f"thickness is at least 1, not {thickness}")
     silhouette = rgba[..., 3] > 0
-    grown = silhouette
-    for _ in range(thickness):
-        grown = _dilated(grown, corners)
-    result = rgba.copy()
-    result[grown & ~silhouette] = (*color, 255)
-    return result
+    if side == "outer":
+        return _dilated(silhouette, thickness, corners) & ~silhouette
+    if side == "inner":
+        ground = np.pad(~silhouette, 1, constant_values=True)
+        return _dilated(ground, thickness, corners)[1:-1, 1:-1] & silhouette
+    raise ValueError(f"side is outer or inner, not {side!r}")
 
 
-def _dilated(mask: NDArray[np.bool_], corners: bool) -> NDArray[np.bool_]:
-    across = mask.copy()
-    across[:, 1:] |= mask[:, :-1]
-    across[:, :-1] |= mask[:, 1:]
-    # Moved up and down, the widened mask brings the corners with it, the mask itself does not.
-    moved = across if corners else mask
-    result = across.copy()
-    result[1:] |= moved[:-1]
-    result[:-1] |= moved[1:]
-    return result
+def _dilated(mask: Mask, times: int, corners: bool) -> Mask:
+    for _ in range(times):
+        across = mask.copy()
+        across[:, 1:] |= mask[:, :-1]
+        across[:, :-1] |= mask[:, 1:]
+        # Moved up and down, the widened mask brings the corners with it, the mask itself does not.
+        moved = across if corners else mask
+        mask = across.copy()
+        mask[1:] |= moved[:-1]
+        mask[:-1] |= moved[1:]
+    return mask
+
+
+def _darkest(rgba: NDArray[np.uint8], times: int, corners: bool) -> NDArray[np.uint8]:
+    """The colors (H, W, 3) of a sprite that has grown, each new pixel with the darkest color that reached it first."""
+    red, green, blue = (rgba[..., channel].astype(np.int64) for channel in range(3))
+    luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    colors = np.where(rgba[..., 3] > 0, luma << 24 | red << 16 | green << 8 | blue, NONE)
+    for _ in range(times):
+        across = colors.copy()
+        np.minimum(across[:, 1:], colors[:, :-1], out=across[:, 1:])
+        np.minimum(across[:, :-1], colors[:, 1:], out=across[:, :-1])
+        moved = across if corners else colors
+        grown = across.copy()
+        np.minimum(grown[1:], moved[:-1], out=grown[1:])
+        np.minimum(grown[:-1], moved[1:], out=grown[:-1])
+        colors = np.where(colors == NONE, grown, colors)
+    return np.stack([colors >> 16 & 255, colors >> 8 & 255, colors & 255], axis=2).astype(np.uint8)

@@ -1,20 +1,28 @@
-"""Palette files as tuples of colors; knows nothing of what they are for."""
+"""Palette files as tuples of colors, and back as one; knows nothing of what they are for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from spritebuild_stages.images import png
+from spritebuild_stages.ops import palette_binary
 
 Color = tuple[int, int, int]
+
+SUFFIXES = (".hex", ".gpl", ".pal", ".act", ".png", ".aseprite", ".ase")
 
 MAX_COLORS = 256
 MAX_BYTES = 1 << 20
 HEX = re.compile(r"#?([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+BINARY = {  # what reads them, and the most bytes that they may have: sprites hold pictures, too
+    ".act": (palette_binary.act, MAX_BYTES),
+    ".aseprite": (palette_binary.aseprite, 64 * MAX_BYTES),
+    ".ase": (palette_binary.aseprite, 64 * MAX_BYTES),
+}
 GPL_ASIDE = re.compile(r"#|\w+:")  # comments, and headers such as Name, Columns and Aseprite's Channels
 
 
@@ -25,19 +33,30 @@ class PaletteError(ValueError):
 def parse(path: Path) -> tuple[Color, ...]:
     """The distinct colors of a palette file as (r, g, b) of 0..255, in the file's order.
 
-    By suffix: `.hex` one RRGGBB a line; `.gpl` GIMP; `.pal` JASC, the text format of Paint Shop Pro; `.png` the opaque
-    colors of a picture in reading order. Raises PaletteError for anything else, for a file that breaks its format, and
-    for no color or more than 256; OSError if the file cannot be opened.
+    By suffix, one of SUFFIXES: `.hex` one RRGGBB a line; `.gpl` GIMP; `.pal` JASC, the text format of Paint Shop Pro;
+    `.act` an Adobe color table, less its transparent entry; `.png` the opaque colors of a picture in reading order;
+    `.aseprite` and `.ase` the first frame's palette of a sprite, less entries of alpha 0. Without a suffix it is a GIMP
+    palette, which is what the palette stage writes, since blobs have no names. Raises PaletteError for anything else,
+    for a file that breaks its format, and for no color or more than 256; OSError if the file cannot be opened.
 
-    Sources: https://developer.gimp.org/core/standards/gpl and, as written by Aseprite and Lospec, the other two texts.
+    Sources: https://developer.gimp.org/core/standards/gpl and, as written by Aseprite and Lospec, the other two texts;
+    for the binary files see `palette_binary.py`.
     """
     suffix = path.suffix.lower()
     if suffix == ".png":
         return _distinct(path, _pixels(path))
-    readers = {".hex": _hex, ".gpl": _gpl, ".pal": _pal}
+    if suffix in BINARY:
+        return _distinct(path, _binary(path, *BINARY[suffix]))
+    readers = {".hex": _hex, ".gpl": _gpl, ".pal": _pal, "": _gpl}
     if suffix not in readers:
-        raise PaletteError(f"{path}: a palette is a .hex, .gpl, .pal or .png file")
+        raise PaletteError(f"{path}: a palette is a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
     return _distinct(path, readers[suffix](path, _lines(path)))
+
+
+def gpl(colors: Iterable[Color]) -> str:
+    """The colors as a GIMP palette, each named by its RRGGBB, which `parse` reads back."""
+    rows = [f"{red:3} {green:3} {blue:3}\t{red:02x}{green:02x}{blue:02x}\n" for red, green, blue in colors]
+    return f"GIMP Palette\nName: {len(rows)} colors\nColumns: 16\n#\n{''.join(rows)}"
 
 
 def _hex(path: Path, lines: list[str]) -> Iterator[Color]:
@@ -92,19 +111,31 @@ def _pixels(path: Path) -> Iterator[Color]:
         yield value >> 16, value >> 8 & 255, value & 255
 
 
+def _binary(path: Path, reader: Callable[[bytes], list[Color]], most: int) -> list[Color]:
+    try:
+        return reader(_bytes(path, most))
+    except palette_binary.FormatError as error:
+        raise PaletteError(f"{path}: {error}") from error
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise PaletteError(f"{path}: more than {most >> 20} MiB is no palette")
+    return data
+
+
 def _lines(path: Path) -> list[str]:
     """Stripped lines, at least one; names may be in any encoding, for only the numbers matter."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise PaletteError(f"{path}: more than {MAX_BYTES >> 20} MiB is no palette")
+    data = _bytes(path, MAX_BYTES)
     return [line.strip() for line in data.decode("utf-8-sig", errors="replace").split("\n")]
 
 
 def _distinct(path: Path, colors: Iterable[Color]) -> tuple[Color, ...]:
     distinct = tuple(dict.fromkeys(colors))
     if not distinct:
-        raise PaletteError(f"{path}: no {'opaque ' * (path.suffix.lower() == '.png')}color in it")
+        raise PaletteError(f"{path}: no {'opaque ' * (path.suffix.lower() == '.png')}color in it: give it 1 or more")
     if len(distinct) > MAX_COLORS:
-        raise PaletteError(f"{path}: {len(distinct):,} colors, more than {MAX_COLORS}")
+        raise PaletteError(f"{path}: {len(distinct):,} colors, more than {MAX_COLORS}: leave the others out")
     return distinct

@@ -1,4 +1,4 @@
-"""The canvas around a sprite: cut it to what is visible, or pad it to a size; touches no visible pixel."""
+"""The canvas around a sprite: cut to what is visible, padded, or moved under it; touches no visible pixel."""
 
 from __future__ import annotations
 
@@ -55,6 +55,41 @@ def pad(rgba: NDArray[np.uint8], width: int, height: int, anchor: str) -> NDArra
     x, y = room_x * ANCHORS[anchor][0] // 2, room_y * ANCHORS[anchor][1] // 2
     result = np.zeros((height, width, 4), np.uint8)
     result[y : y + rgba.shape[0], x : x + rgba.shape[1]] = rgba
+    return result
+
+
+def align(
+    rgba: NDArray[np.uint8], pivot: str, at: str | tuple[int, int], size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Move the sprite so that its pivot lies at a place of the canvas.
+
+    `rgba` is uint8 (H, W, 4), result uint8 (height, width, 4) of `size` (width, height), or of the picture's. `pivot`
+    is an anchor (a name of ANCHORS) of the box of the pixels of alpha > 0: "bottom" is the middle of its lower edge.
+    `at` is an anchor of the canvas, or a point (x, y) of it: (0, 0) is its upper left corner, (width, height) its lower
+    right one, so that what stands at y has its last row above it. Where the pivot is the middle of an odd side, the odd
+    pixel goes to the right or the bottom. A second time changes nothing. Returns a new array. Raises ValueError if
+    visible pixels would be lost, or for an unknown anchor.
+    """
+    for anchor in (pivot, at):
+        if isinstance(anchor, str) and anchor not in ANCHORS:
+            raise ValueError(f"anchor is one of {', '.join(ANCHORS)}, not {anchor!r}")
+    width, height = size or (rgba.shape[1], rgba.shape[0])
+    result = np.zeros((height, width, 4), np.uint8)
+    box = visible_box(rgba)
+    if box is None:
+        return result
+    left, top, right, bottom = box
+    sprite = rgba[top:bottom, left:right]
+    # In halves of a pixel, as the anchors are.
+    place = (ANCHORS[at][0] * width, ANCHORS[at][1] * height) if isinstance(at, str) else (2 * at[0], 2 * at[1])
+    x = (place[0] - ANCHORS[pivot][0] * (right - left)) // 2
+    y = (place[1] - ANCHORS[pivot][1] * (bottom - top)) // 2
+    if x < 0 or y < 0 or x + right - left > width or y + bottom - top > height:
+        sides = f"{right - left}x{bottom - top}"
+        raise ValueError(
+            f"the sprite of {sides} would leave the canvas of {width}x{height}: its corner goes to {x}, {y}"
+        )
+    result[y : y + bottom - top, x : x + right - left] = sprite
     return result
 
 

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from spritebuild.errors import SpritefileError
 from spritebuild.spritefile import load
 from spritebuild.spritefile.declarations import (
-    MOST_COMBINATIONS,
     LoraUse,
     Model,
     Palette,
@@ -23,6 +22,7 @@ from spritebuild.spritefile.declarations import (
     Sprite,
     json_schema,
 )
+from spritebuild.spritefile.fields import MOST_COMBINATIONS
 
 PROJECT = '[project]\nname = "island"\n'
 

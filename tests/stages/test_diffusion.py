@@ -32,6 +32,7 @@ from spritebuild_stages._weights import inspect_folder
 from spritebuild_stages.diffusion.adapters import Lora
 from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
 from spritebuild_stages.diffusion.schedulers import scheduler
+from spritebuild_stages.diffusion.seamless import tiled
 from spritebuild_stages.generate import Generate, GenerateInputs, GenerateOutputs, GenerateParams
 from spritebuild_stages.images import png
 
@@ -293,6 +294,36 @@ def test_numbers_that_overflow_are_an_error_and_no_image(model: TextToImage) -> 
 
     with model.pipe.unet.register_forward_hook(overflow), pytest.raises(StageError, match="NaN"):
         draw(model)
+
+
+def seams(pixels: NDArray[np.float32]) -> tuple[float, float]:
+    """How much harder the picture breaks where it meets itself, along x and y, than between its other lines."""
+    found = []
+    for axis in (1, 0):
+        steps = np.abs(np.roll(pixels, -1, axis) - pixels).mean((1 - axis, 2))
+        found.append(float(steps[-1] / steps[:-1].mean()))
+    return found[0], found[1]
+
+
+def test_tile_makes_pictures_that_meet_themselves_along_the_sides_that_are_said(model: TextToImage) -> None:
+    def drawn(tile: Any) -> NDArray[np.float32]:
+        (found,) = model.draw([Item("grass floor", "", 1)], Settings("ddim", 12, 2.5, (32, 32), tile))
+        return found.pixels[..., :3]
+
+    plain = drawn(None)
+    assert min(seams(plain)) > 2.5
+    assert max(seams(drawn("both"))) < 1.5
+    assert seams(drawn("x"))[0] < 1.5 < 2.5 < seams(drawn("x"))[1]
+    assert seams(drawn("y"))[1] < 1.5 < 2.5 < seams(drawn("y"))[0]
+    assert np.array_equal(drawn(None), plain)  # nothing is left of it
+
+
+def test_tile_of_a_model_without_a_unet_is_refused() -> None:
+    class FluxPipeline:
+        unet = None
+
+    with pytest.raises(UsageError, match="FluxPipeline makes no seamless pictures"), tiled(FluxPipeline(), "x"):
+        pass
 
 
 @pytest.fixture(scope="module")
