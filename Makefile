@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: build test lint faults bench schema pin clean
+.PHONY: build test lint faults consumers schema pin clean
 
 build: $(READY)  ## the environment, then this repository's own sprites
 	$(BIN)/spritebuild build
@@ -21,6 +21,11 @@ lint: $(READY)
 
 faults: $(READY)  ## a fault at every mutating system call (needs strace)
 	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
+
+consumers: $(READY)  ## exports in the real engines, those that are there; npm for PixiJS, Phaser and Godot 4
+	cd tests/consumers/web && npm ci --no-audit --no-fund
+	cd tests/consumers/godot4 && npm ci --no-audit --no-fund
+	$(BIN)/pytest tests/consumers
 
 schema: $(READY)  ## docs/spritefile.schema.json and docs/spritefile.md
 	$(BIN)/spritebuild schema > docs/spritefile.schema.json

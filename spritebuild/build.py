@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from spritebuild import digest, idle, lock
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError
 from spritebuild.files import machine_errors
+from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.plan import Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
@@ -31,7 +33,7 @@ class Request:
     rebuild: bool = False
     locked: bool = False
     options: Options = field(default_factory=Options)
-    checks: bool = False  # whether the checks of the art are among what may be built
+    checks: bool = False  # whether this is for the checks of the art, and nothing else
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             sources,
             replace(request.options, workers=1) if _heavy(project) else request.options,
             status,
-            delivery.receive,
+            delivery.receive if not request.checks else _kept_in_the_store,
             fresh=todo.again,
         )
     except BaseException as error:
@@ -99,6 +101,10 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if whole:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
+
+
+def _kept_in_the_store(action: Action, key: str | None, outputs: Mapping[str, str]) -> None:
+    """What is made for a check is not installed."""
 
 
 def _heavy(project: Project) -> bool:
@@ -151,9 +157,11 @@ def _adopt(project: Project, todo: Plan) -> None:
                     path = at_hand[name]
                     with machine_errors():
                         if lock.is_folder(path):
-                            files = project.known.lock[path].files
-                            for place in lock.placed(path, files):
-                                project.store.put((project.root / place).read_bytes())
+                            entry = project.known.lock[path]
+                            places = zip(entry.files, entry.installed(), strict=True)
+                            files = {
+                                file: project.store.put((project.root / place).read_bytes()) for file, place in places
+                            }
                             project.store.put(digest.canonical(files))
                         else:
                             project.store.put((project.root / path).read_bytes())

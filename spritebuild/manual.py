@@ -20,6 +20,10 @@ def reference() -> str:
         if title in TRAINED:
             params = definition["properties"]["train"]
             parts.append(f"### `[{table}.NAME.train]`\n\n{params['description']}\n\n{_keys(params, definitions)}")
+        for kind in definition.get("anyOf", []):
+            keys = {name: value for name, value in kind["properties"].items() if name not in definition["properties"]}
+            rows = _keys({**kind, "properties": keys}, definitions)
+            parts.append(f'### `kind = "{kind["properties"]["kind"]["const"]}"`\n\n{kind["description"]}\n\n{rows}')
     parts.append(
         '## Finishing ops\n\nEntries of `finish`, applied in order. An entry `{ stage = "..." }` runs a stage of '
         "your own instead, with its own keys."
@@ -44,6 +48,7 @@ _TABLES = {
     "styles": "Style",
     "sprites": "Sprite",
     "sheets": "Sheet",
+    "exports": "Export",
 }
 _INTRODUCTION = """\
 # The spritefile

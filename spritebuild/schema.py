@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from spritebuild.assemblies import ART_CHECK, EXPORT, SHEET
 from spritebuild.resolve import GENERATE, SHARED
 from spritebuild.spritefile import TomlSchema, json_schema
 from spritebuild.stage import Stages
@@ -14,7 +15,11 @@ from spritebuild.trainings import DATASET, EVALUATE, TRAIN_CLASSIFIER, TRAIN_DIF
 # Whose `train` is the params of a stage.
 TRAINED = {"Vae": TRAIN_VAE, "Classifier": TRAIN_CLASSIFIER, "Model": TRAIN_DIFFUSION, "Lora": TRAIN_LORA}
 # Whose other keys are the params of a stage, less those that are said in another way.
-OPEN = {"Dataset": (DATASET, {"include", "exclude"}), "Evaluation": (EVALUATE, {"names", "labels", "colors"})}
+OPEN = {
+    "Dataset": (DATASET, {"include", "exclude"}),
+    "Evaluation": (EVALUATE, {"names", "labels", "colors"}),
+    "Sheet": (SHEET, {"names", "name"}),
+}
 
 
 def full_schema() -> dict[str, Any]:
@@ -45,7 +50,34 @@ def full_schema() -> dict[str, Any]:
         params = {key: value for key, value in known.items() if key not in otherwise}
         definitions[table]["properties"] |= params
         definitions[table]["additionalProperties"] = False
+    for look in ("Style", "Sprite"):
+        limits = _params(stages, ART_CHECK, definitions)["properties"]["limits"]
+        references = {"type": "array", "items": {"type": "string"}, "description": "Globs of pictures of the style."}
+        known = definitions[limits["$ref"].rpartition("/")[2]]["properties"]
+        definitions[look]["properties"]["art"]["properties"] = {"references": references, **known}
+    _exports(stages, definitions)
     return schema
+
+
+def _exports(stages: Stages, definitions: dict[str, Any]) -> None:
+    """An export is one of its kinds, each with options of its own."""
+    own = definitions["Export"]["properties"]
+    options = _params(stages, EXPORT, definitions)["properties"]["options"]
+    kinds = {}
+    for kind, ref in sorted(options["discriminator"]["mapping"].items()):
+        known = definitions[ref.rpartition("/")[2]]
+        kinds[kind] = {
+            "type": "object",
+            "title": f"Export of {kind}",
+            "description": known.get("description", "").partition("\n\n")[0],
+            "properties": {**own, **known["properties"]},
+            "required": definitions["Export"]["required"],
+            "additionalProperties": False,
+        }
+    definitions["Export"] |= {
+        "anyOf": list(kinds.values()),
+        "properties": {**own, "kind": {**own["kind"], "enum": list(kinds)}},
+    }
 
 
 def _params(stages: Stages, kind: str, definitions: dict[str, Any]) -> dict[str, Any]:

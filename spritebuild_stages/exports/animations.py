@@ -22,8 +22,8 @@ class Animation:
 
     @property
     def durations(self) -> tuple[int, ...]:
-        """How long each frame is shown, in milliseconds, at least 1."""
-        return tuple(max(1, frame.duration) for frame in self.frames)
+        """How long each frame is shown, in milliseconds."""
+        return tuple(frame.duration for frame in self.frames)
 
     @property
     def unit(self) -> int:
@@ -36,16 +36,16 @@ class Animation:
         counts = Counter(self.durations)
         return min(counts, key=lambda duration: (-counts[duration], duration))
 
-    def held(self, engine: str, hint: str) -> tuple[Frame, ...]:
+    def held(self, engine: str, hint: str, most: int = MAX_SHOWN) -> tuple[Frame, ...]:
         """The frames for an engine without durations: each as often in a row as it is shown units of time.
 
-        Raises StageError for more than 4,096 frames.
+        Raises StageError for more than `most` frames.
         """
         times = [duration // self.unit for duration in self.durations]
-        if sum(times) > MAX_SHOWN:
+        if sum(times) > most:
             raise StageError(
                 f"{engine} shows every frame of an animation for the same time, and {self.name!r} would need "
-                f"{sum(times):,} of them, more than {MAX_SHOWN:,}",
+                f"{sum(times):,} of them, more than {most:,}",
                 facts=[("durations", f"{', '.join(f'{duration}' for duration in sorted(set(self.durations)))} ms")],
                 hint=hint,
             )

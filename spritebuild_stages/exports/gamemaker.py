@@ -20,9 +20,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from spritebuild.errors import StageError
@@ -31,10 +30,15 @@ from spritebuild_stages.exports.animations import Animation, of_tags, untagged
 from spritebuild_stages.exports.gamemaker_files import Picture, Sprite
 from spritebuild_stages.exports.nine_slice import centers
 from spritebuild_stages.exports.sheet import Sheet, refuse_mirrored
-from spritebuild_stages.images import png
-from spritebuild_stages.images.png import Rgba
 from spritebuild_stages.sheets.layout import Frame, Rectangle
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spritebuild_stages.images.png import Rgba
+
+MAX_STRIP = 256  # frames, all of which GameMaker keeps as pictures of their own
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -127,6 +131,8 @@ def _shown(one: Sheet, prefix: str) -> Iterator[_Shown]:
 
 def _canvas(name: str, frames: Sequence[Frame]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Where the pivot lies in the smallest picture that holds all frames laid on each other; that picture's size."""
+    from spritebuild_stages.images import png
+
     pivots = [_pivot(frame) for frame in frames]
     x, y = max(pivot[0] for pivot in pivots), max(pivot[1] for pivot in pivots)
     width = max(x - pivot[0] + frame.source[0] for pivot, frame in zip(pivots, frames, strict=True))
@@ -146,6 +152,8 @@ def _pivot(frame: Frame) -> tuple[int, int]:
 
 
 def _laid(frame: Frame, picture: Rgba, origin: tuple[int, int], size: tuple[int, int]) -> Rgba:
+    import numpy as np
+
     x, y = (origin[axis] - _pivot(frame)[axis] for axis in (0, 1))
     whole = np.zeros((size[1], size[0], 4), np.uint8)
     whole[y : y + frame.source[1], x : x + frame.source[0]] = picture
@@ -154,9 +162,13 @@ def _laid(frame: Frame, picture: Rgba, origin: tuple[int, int], size: tuple[int,
 
 def _strip(shown: _Shown, folder: Path) -> str:
     """Write a sprite's strip; gives the lines of the script that set the rest."""
+    import numpy as np
+
+    from spritebuild_stages.images import png
+
     name = shown.sprite.name
     hint = 'make the durations multiples of a longer time, or say format = "sprites"'
-    frames = shown.animation.held("a strip", hint)
+    frames = shown.animation.held("a strip", hint, MAX_STRIP)
     # A single picture needs no number, unless its name would be taken for a strip's.
     alone = len(frames) == 1 and not re.search(r"_strip\d+\Z", name)
     try:
@@ -171,6 +183,10 @@ def _strip(shown: _Shown, folder: Path) -> str:
 
 def _project_sprite(shown: _Shown, folder: Path, project: str) -> str:
     """Write a sprite's folder; gives its line for the project."""
+    import numpy as np
+
+    from spritebuild_stages.images import png
+
     name, animation = shown.sprite.name, shown.animation
     place, layer = folder / "sprites" / name, gamemaker_files.identity(name, "layer")
     files = {frame: png.encode(picture) for frame, picture in shown.pictures.items()}
@@ -182,19 +198,22 @@ def _project_sprite(shown: _Shown, folder: Path, project: str) -> str:
         layers.mkdir(parents=True)
         for path in (place / f"{picture.name}.png", layers / f"{layer}.png"):
             path.write_bytes(files[frame.name])
-    visible = np.any([picture[..., 3] > 0 for picture in shown.pictures.values()], axis=0)
+    highest = np.maximum.reduce([picture[..., 3] for picture in shown.pictures.values()])
     speed = 1000 / animation.unit
     texts.write(
-        place / f"{name}.yy", gamemaker_files.yy(shown.sprite, pictures, layer, _bounds(visible), speed, project)
+        place / f"{name}.yy", gamemaker_files.yy(shown.sprite, pictures, layer, _bounds(highest), speed, project)
     )
     return gamemaker_files.resource(name)
 
 
-def _bounds(visible: np.ndarray) -> Rectangle:
+def _bounds(alpha: NDArray[np.uint8]) -> Rectangle:
     """Left, top, right and bottom of the visible pixels, inclusive; of all pixels where none is visible."""
-    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+    import numpy as np
+
+    height, width = alpha.shape
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if not len(rows):
-        return 0, 0, visible.shape[1] - 1, visible.shape[0] - 1
+        return 0, 0, width - 1, height - 1
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
 
 

@@ -37,10 +37,16 @@ class Sheet:
         return png.read(self.pages / self.layout.pages[number].image)
 
     def copy_pages(self, folder: Path) -> None:
-        """Copy all pages and their companions, byte for byte, into `folder`, which is made."""
+        """Copy all pages and their companions, byte for byte, into `folder`, which is made.
+
+        Raises StageError where another sheet's page is called so.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for page in self.layout.pages:
             for name in (page.image, *page.companions.values()):
+                if (folder / name).exists():
+                    hint = "give one of them another name or category"
+                    raise StageError(f"two sheets have a page {name}", facts=[("sheet", self.layout.name)], hint=hint)
                 shutil.copyfile(self.pages / name, folder / name)
 
     def pictures(self) -> tuple[Rgba, ...]:

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Stages
@@ -116,48 +115,8 @@ def test_a_palette_file_is_as_good_as_its_colors(tmp_path: Path) -> None:
 
 def test_the_palettes_that_are_named_are_known_without_running() -> None:
     names = [{"op": "quantize", "palette": name} for name in ("b", "a", "b")]
-    assert Finish.palette_names(params({"op": "trim"}, *names)) == ("b", "a")
-
-
-@pytest.mark.parametrize(("written", "normal"), [("#FA0", "#ffaa00"), ("#FfAa00", "#ffaa00"), ("#000", "#000000")])
-def test_colors_have_one_spelling(written: str, normal: str) -> None:
-    (outline, quantize) = params(
-        {"op": "outline", "color": written}, {"op": "quantize", "palette": "p", "colors": [written]}
-    ).ops
-    assert (outline.color, quantize.colors) == (normal, (normal,))
-
-
-def test_an_operation_keeps_its_name_where_defaults_are_left_out() -> None:
-    dumped = params({"op": "alpha"}, {"op": "trim", "margin": 0}, {"op": "outline"}).model_dump(exclude_defaults=True)
-    assert dumped == {"ops": ({"op": "alpha"}, {"op": "trim"}, {"op": "outline"})}
-
-
-@pytest.mark.parametrize(
-    "op",
-    [
-        {"op": "blur"},
-        {},
-        {"op": "alpha", "treshold": 3},
-        {"op": "alpha", "threshold": 0},
-        {"op": "trim", "margin": -1},
-        {"op": "pad"},
-        {"op": "pad", "size": [8]},
-        {"op": "pad", "size": [8, 0]},
-        {"op": "pad", "size": [8, 8], "anchor": "middle"},
-        {"op": "scale"},
-        {"op": "scale", "factor": 1},
-        {"op": "scale", "factor": 65},
-        {"op": "quantize"},
-        {"op": "quantize", "palette": "p", "colors": ["red"]},
-        {"op": "quantize", "palette": "p", "colors": ["#fff"] * 257},
-        {"op": "outline", "color": "#ffff"},
-        {"op": "outline", "color": "#fff\n"},
-        {"op": "outline", "thickness": 0},
-    ],
-)
-def test_what_no_operation_means_is_refused(op: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        params(op)
+    swap = {"op": "swap", "palette": "a", "to": "c"}
+    assert Finish.palette_names(params({"op": "trim"}, *names, swap)) == ("b", "a", "c")
 
 
 def test_an_operation_that_cannot_be_done_is_an_error_with_a_hint(tmp_path: Path) -> None:
@@ -173,12 +132,129 @@ def test_an_operation_that_cannot_be_done_is_an_error_with_a_hint(tmp_path: Path
     assert not (tmp_path / "out.png").exists()
 
 
+EVERY: tuple[dict[str, Any], ...] = (
+    {"op": "pixelate", "mode": "median"},
+    {"op": "cutout"},
+    {"op": "cutout", "mode": "key", "color": "#102030", "grow": 1},
+    {"op": "alpha"},
+    {"op": "sharpen", "percent": 150},
+    {"op": "quantize", "palette": "p", "colors": PALETTE, "dither": "bayer4"},
+    {"op": "swap", "palette": "p", "colors": PALETTE[:2], "to": "q", "to_colors": ["#123", "#456"]},
+    {"op": "despeckle", "size": 3, "contrast": 90},
+    {"op": "jaggies"},
+    {"op": "jaggies", "color": "#000"},
+    {"op": "outline", "side": "inner"},
+    {"op": "outline", "selective": True, "shade": 40},
+    {"op": "symmetry"},
+    {"op": "symmetry", "axis": "y", "keep": "top", "about": "sprite"},
+    {"op": "trim"},
+    {"op": "pad", "size": [80, 80]},
+    {"op": "align", "pivot": "center"},
+    {"op": "align", "point": [40, 48], "size": [80, 80]},
+    {"op": "nine-slice", "margins": [0, 0, 0, 0], "size": [20, 24], "fill": "stretch"},
+    {"op": "scale", "factor": 2},
+    {"op": "scale", "factor": 3, "mode": "epx"},
+)
+
+# The first 16 digits of the sha256 of what each makes of one picture, by its place in EVERY.
+BYTES = {
+    "1 cutout": "486916af6994d51f",
+    "2 cutout": "486916af6994d51f",
+    "3 alpha": "486916af6994d51f",
+    "4 sharpen": "750b766ddf8ab2d2",
+    "6 swap": "486916af6994d51f",
+    "7 despeckle": "486916af6994d51f",
+    "8 jaggies": "486916af6994d51f",
+    "9 jaggies": "486916af6994d51f",
+    "10 outline": "350195ff104faefa",
+    "11 outline": "ba1b0ea4d5c08601",
+    "12 symmetry": "25677a174b24d0f7",
+    "13 symmetry": "bb564a5b58ecc76e",
+    "14 trim": "c3ee5de02264b25f",
+    "15 pad": "cac2535e09cb0d46",
+    "16 align": "3450e073c711e332",
+    "17 align": "864d02fdc54df555",
+    "18 nine-slice": "aea0f70fce38db11",
+    "19 scale": "4a6860f18904af40",
+    "20 scale": "1b5c78e7867eaba7",
+}
+
+
+@settings(deadline=None, max_examples=12)
+@given(rgba=pictures)
+@pytest.mark.parametrize("op", EVERY, ids=lambda op: "-".join(str(value) for value in list(op.values())[:2]))
+def test_every_operation_takes_every_small_picture(
+    op: dict[str, Any], rgba: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    result = finish(folder, rgba, op)
+    assert result.dtype == np.uint8
+    assert not result[result[..., 3] == 0].any()
+    finish(folder, rgba, op)
+    assert np.array_equal(png.read(folder / "out.png"), result)
+
+
+@pytest.mark.parametrize("op", EVERY, ids=lambda op: "-".join(str(value) for value in list(op.values())[:2]))
+def test_every_operation_takes_pictures_of_one_pixel_and_of_none_visible(op: dict[str, Any], tmp_path: Path) -> None:
+    finish(tmp_path, np.full((1, 1, 4), 200, np.uint8), op)
+    assert not finish(tmp_path, np.full((5, 3, 4), (9, 9, 9, 0), np.uint8), op).any()
+
+
+def test_the_bytes_of_every_operation_are_those_of_every_machine(tmp_path: Path) -> None:
+    y, x = np.mgrid[:48, :40]
+    rgba = np.stack([x * 6, y * 5, (x * y) % 256, 255 * (abs(x - 20) + abs(y - 24) < 20)], axis=2).astype(np.uint8)
+    digests = {}
+    for number, op in enumerate(EVERY):
+        if op["op"] not in ("pixelate", "quantize"):  # their tests hold them
+            finish(tmp_path, rgba, op)
+            digests[f"{number} {op['op']}"] = hashlib.sha256((tmp_path / "out.png").read_bytes()).hexdigest()[:16]
+    assert digests == BYTES
+
+
+def test_a_swap_gives_the_colors_of_the_other_palette(tmp_path: Path) -> None:
+    (tmp_path / "ice.hex").write_text("001122\nddeeff\n")
+    quantized = {"op": "quantize", "palette": "fire", "colors": ["#400000", "#ffcc00"]}
+    swapped = {"op": "swap", "palette": "fire", "colors": ["#400000", "#ffcc00"], "to": "ice"}
+    before = finish(tmp_path, ball(), quantized)
+    after = finish(tmp_path, ball(), quantized, swapped, ice=tmp_path / "ice.hex")
+    assert np.array_equal(after[..., 3], before[..., 3])
+    for old, new in (((0x40, 0, 0), (0, 0x11, 0x22)), ((255, 0xCC, 0), (0xDD, 0xEE, 255))):
+        assert np.array_equal(
+            (before[..., :3] == old).all(axis=2) & (before[..., 3] > 0), (after[..., :3] == new).all(axis=2)
+        )
+
+
+def test_a_soft_picture_on_a_ground_becomes_a_sprite(tmp_path: Path) -> None:
+    clean = finish(tmp_path, ball(), {"op": "alpha"}, {"op": "quantize", "palette": "p", "colors": PALETTE})
+    ground = np.where(clean[..., 3:] > 0, clean, np.array((250, 250, 245, 255))).astype(np.uint8)
+    large = finish(tmp_path, ground, {"op": "scale", "factor": 16})
+    result = finish(tmp_path, large, {"op": "pixelate"}, {"op": "cutout", "tolerance": 20})
+    assert result.shape == clean.shape
+    assert np.array_equal(result, clean)
+
+
 @pytest.mark.parametrize(
     ("size", "op", "message"),
     [
         ((64, 8200), {"op": "scale", "factor": 64}, "4096x524800 is 2149.6 Mpx, more than 16.8"),
         ((1, 9000), {"op": "trim", "margin": 1024}, "2049x11048 is 22.6 Mpx, more than 16.8"),
         ((2, 2), {"op": "quantize", "palette": "lost"}, "palette 'lost' has neither colors nor a file"),
+        (
+            (2, 2),
+            {"op": "swap", "palette": "p", "colors": ["#000"], "to": "q"},
+            "palette 'q' has neither colors nor a file",
+        ),
+        ((2050, 2050), {"op": "scale", "factor": 2, "mode": "epx"}, "4100x4100 is 16.8 Mpx, more than 16.8"),
+        (
+            (9, 9),
+            {"op": "align", "size": [8, 9]},
+            "the sprite of 9x9 would leave the canvas of 8x9: its corner goes to -1, 0",
+        ),
+        (
+            (9, 9),
+            {"op": "nine-slice", "margins": [3, 3, 3, 3], "size": [5, 9]},
+            "margins of 3 and 3 do not fit into a width of 5",
+        ),
     ],
 )
 def test_what_would_not_fit_or_is_not_there_is_an_error(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from spritebuild_stages.ops import quantize as module
-from spritebuild_stages.ops.quantize import Palette, oklab, quantize
+from spritebuild_stages.ops import oklab as module
+from spritebuild_stages.ops.quantize import DITHERS, Palette, oklab, quantize
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8), st.just(4)))
+GOLDEN = "328bd56fd7c1a106a15e45a284cf3f62bfe7812517da8174c4a5c5c0b7b91e40"
 palettes = st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=40).map(tuple)
 
 
@@ -78,8 +81,8 @@ def test_a_palette_of_the_pictures_own_colors_changes_nothing_visible(rgba: NDAr
 
 
 def test_the_first_of_equally_near_colors_wins() -> None:
-    color = np.array([[10, 20, 30]], np.uint8)
-    assert module._nearest(color, ((255, 0, 0), (50, 60, 70), (50, 60, 70))).tolist() == [1]
+    color = module.steps(oklab(np.array([[10, 20, 30]], np.uint8)))
+    assert module.nearest(color, ((255, 0, 0), (50, 60, 70), (50, 60, 70))).tolist() == [1]
 
 
 def test_more_colors_than_a_block_are_compared_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +94,35 @@ def test_more_colors_than_a_block_are_compared_alike(monkeypatch: pytest.MonkeyP
     assert np.array_equal(quantize(rgba, palette), whole)
 
 
-def test_an_empty_palette_is_an_error() -> None:
+@pytest.mark.parametrize("dither", DITHERS)
+def test_an_empty_palette_is_an_error(dither: str) -> None:
     with pytest.raises(ValueError, match="empty"):
-        quantize(np.zeros((1, 1, 4), np.uint8), ())
+        quantize(np.zeros((1, 1, 4), np.uint8), (), dither)
+
+
+def test_a_palette_of_65_536_colors_is_an_error() -> None:
+    with pytest.raises(ValueError, match="65,536 colors, more than 65,535"):
+        quantize(np.zeros((1, 1, 4), np.uint8), tuple((0, n >> 8, n & 255) for n in range(1 << 16)))
+
+
+def test_colors_seen_before_are_found_alike() -> None:
+    """The last color of 256, the first of them and black are where a table of what was found could go wrong."""
+    palette = tuple((n, n, 255 - n) for n in range(256))
+    rgba = np.array([[(*color, 255) for color in ((0, 0, 0), *palette)]], np.uint8)
+    first = quantize(rgba, palette)
+    assert np.array_equal(quantize(rgba, palette), first)
+    assert np.array_equal(first[0, 1:], rgba[0, 1:])
+    assert np.array_equal(quantize(rgba[:, ::-1], palette[::-1])[:, ::-1][:, 1:], rgba[:, 1:])
+
+
+def test_an_unknown_dither_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"dither is one of none, bayer2, .*, not 'bayer3'"):
+        quantize(np.zeros((1, 1, 4), np.uint8), ((0, 0, 0),), "bayer3")
+
+
+def test_the_bytes_of_a_picture_in_every_color_are_these() -> None:
+    """Golden: no library, processor or later version may choose otherwise."""
+    y, x = np.mgrid[:256, :256]
+    rgba = np.stack([x, y, (x * 7 + y * 13) % 256, np.where(x % 17, 255, y % 2)], axis=2).astype(np.uint8)
+    palette = tuple((n * 37 % 256, n * 91 % 256, n * 151 % 256) for n in range(32))
+    assert hashlib.sha256(quantize(rgba, palette).tobytes()).hexdigest() == GOLDEN

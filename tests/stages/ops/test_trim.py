@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from spritebuild_stages.ops.trim import ANCHORS, pad, trim, visible_box
+from spritebuild_stages.ops.trim import ANCHORS, align, pad, trim, visible_box
 
 # Half of the values zero, so that borders are often empty.
 values = st.one_of(st.just(0), st.integers(0, 255))
@@ -78,3 +78,55 @@ def test_padding_never_crops(size: tuple[int, int]) -> None:
 def test_an_unknown_anchor_is_an_error() -> None:
     with pytest.raises(ValueError, match="bottom-left"):
         pad(square(1), 2, 2, "middle")
+
+
+anchors = st.sampled_from(sorted(ANCHORS))
+
+
+@given(pictures, anchors, anchors, st.integers(0, 3))
+def test_aligning_moves_the_sprite_and_a_second_time_nothing(
+    rgba: NDArray[np.uint8], pivot: str, at: str, more: int
+) -> None:
+    size = (2 * rgba.shape[1] + more, 2 * rgba.shape[0] + more)
+    try:
+        once = align(rgba, pivot, at, size)
+    except ValueError as error:
+        assert "would leave the canvas" in str(error)
+        assert pivot != at
+        return
+    assert once.shape == (size[1], size[0], 4)
+    assert np.array_equal(trim(once, 0), trim(rgba, 0))
+    assert np.array_equal(align(once, pivot, at, size), once)
+
+
+@given(pictures, anchors)
+def test_aligned_to_its_own_anchor_it_lies_as_padding_lays_it(rgba: NDArray[np.uint8], anchor: str) -> None:
+    if visible_box(rgba) is not None:
+        assert np.array_equal(align(rgba, anchor, anchor, (9, 12)), pad(trim(rgba, 0), 9, 12, anchor))
+
+
+def test_a_point_lies_between_pixels() -> None:
+    assert visible_box(align(square(4), "bottom", (6, 10), (16, 16))) == (4, 6, 8, 10)
+    assert visible_box(align(square(3), "center", (6, 6), (12, 12))) == (4, 4, 7, 7)
+    assert visible_box(align(square(4), "top-left", (12, 12), (16, 16))) == (12, 12, 16, 16)
+
+
+def test_aligning_keeps_the_canvas_unless_told() -> None:
+    rgba = np.zeros((9, 5, 4), np.uint8)
+    rgba[2, 1] = 255
+    assert visible_box(align(rgba, "bottom", "bottom")) == (2, 8, 3, 9)
+    assert align(np.zeros((9, 5, 4), np.uint8), "top", (0, 0)).shape == (9, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("pivot", "at", "size"), [("bottom", (8, 3), None), ("center", (0, 4), None), ("top", "top", (3, 9))]
+)
+def test_visible_pixels_are_never_lost(pivot: str, at: str | tuple[int, int], size: tuple[int, int] | None) -> None:
+    with pytest.raises(ValueError, match=r"the sprite of 4x4 would leave the canvas of \d+x\d+: its corner goes to"):
+        align(pad(square(4), 16, 16, "center"), pivot, at, size)
+
+
+@pytest.mark.parametrize("told", [("middle", "top"), ("top", "middle")])
+def test_an_unknown_place_is_an_error(told: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="anchor is one of"):
+        align(square(1), *told)

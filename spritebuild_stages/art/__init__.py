@@ -1,0 +1,1 @@
+"""What pixel art is measured and judged by, sprite by sprite, in numbers and sentences; changes no picture."""
