@@ -78,7 +78,7 @@ def pairs(assets: Path) -> Iterator[tuple[Rgba, Rgba]]:
     yield both(jelly, {**blues, "dither": "bayer4"})
     swap = {"op": "swap", "palette": "blues", "colors": BLUES, "to": "golds", "to_colors": GOLDS}
     yield both(finish(jelly, blues), swap)
-    yield both(speckled(finish(jelly, blues)), {"op": "despeckle"})
+    yield both(speckled(finish(jelly, blues)), {"op": "despeckle", "size": 3})
 
     line = {"op": "outline", "color": "#f2e6b0"}
     wizard = asset("characters/red-wizard")
@@ -93,7 +93,8 @@ def pairs(assets: Path) -> Iterator[tuple[Rgba, Rgba]]:
     yield both(sword, {"op": "align", "pivot": "center"})
     yield both(asset("scenery/closed-door"), {"op": "nine-slice", "margins": [6, 6, 6, 6], "size": [52, 52]})
     wolf = asset("creatures/gray-wolf")
-    yield tuple(finish(wolf, {"op": "scale", "factor": 4, "mode": mode}) for mode in ("nearest", "epx"))
+    squares = {"op": "scale", "factor": 4}
+    yield finish(wolf, squares), finish(wolf, {**squares, "mode": "epx"})
 
 
 def shown(rgba: Rgba, factor: int) -> Image.Image:

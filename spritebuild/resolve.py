@@ -142,6 +142,10 @@ class _Resolver:
         known = stage.Params.model_fields
         values: dict[str, Any] = {key: look.values[key] for key in SHARED if key in look.values and key in known}
         origins = {key: dotted(look.where[key]) for key in values}
+        canvas = self.styles.canvas(look)
+        if canvas is not None and "size" in known and "size" not in values and not self._small(look):
+            values["size"] = canvas
+            origins["size"] = f"{dotted(look.where['finish'])}.size"
         own = look.values.get("params", {})
         values |= own
         origins |= {key: f"{dotted(look.where['params'])}.{key}" for key in own}
@@ -180,6 +184,11 @@ class _Resolver:
             for problem in error.errors():
                 self.faults.refused(self._place(problem["loc"], look, ("sprites", name)), problem, stage, values)
             return None
+
+    def _small(self, look: Look) -> bool:
+        """Whether the model is the built-in one, which draws pixels as they are."""
+        model = self.spritefile.models.get(look.values.get("model", ""))
+        return model is None or model.builtin is not None
 
     def _strength(self, lora: str) -> float:
         return self.spritefile.loras[lora].strength

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from spritebuild.spritefile.references import PALETTE_KEYS
 from spritebuild.stage import Stage, Stages
 
 FINISH = "finish"
+CANVAS, GRID = 768, 64  # pixels: what large models draw well, and what their sides are multiples of
 COLOR_KEYS = ("colors", "to_colors")  # of the finish stage's ops: the colors of the palettes that PALETTE_KEYS name
 
 
@@ -102,6 +104,25 @@ class Styles:
             self.finishings[key] = pieces if len(self.faults.found) == before else None
         return self.finishings[key]
 
+    def canvas(self, look: Look) -> list[int] | None:
+        """The size of the picture that is told to become so many pixels: a whole multiple of them.
+
+        It is what the look says, which is a fault if it is no multiple, or else chosen; None where nothing is told.
+        """
+        entries = enumerate(look.values.get("finish", ()))
+        told = next(((n, e["size"]) for n, e in entries if e.get("op") == "pixelate" and _pair(e.get("size"))), None)
+        if told is None:
+            return None
+        chosen = [math.lcm(side, GRID) * -(-CANVAS // math.lcm(side, GRID)) for side in told[1]]
+        size = look.values.get("size")
+        if size is not None and any(side % pixels for side, pixels in zip(size, told[1], strict=True)):
+            message = (
+                f"{size[0]}x{size[1]} is no whole multiple of the {told[1][0]}x{told[1][1]} pixels that it becomes"
+            )
+            hint = f"size = [{chosen[0]}, {chosen[1]}], or leave pixelate to find the pixels: take its size out"
+            self.faults.blame(look.where["size"], message, hint, key=False)
+        return chosen
+
     def _worded(self, entry: Mapping[str, Any], words: Mapping[str, str], where: Where) -> dict[str, Any]:
         return {
             key: self.faults.filled(value, words, (*where, key)) if isinstance(value, str) else value
@@ -124,6 +145,9 @@ class Styles:
                 yield from self._own(entry, (*where, number))
         if group:
             yield from self._ops(group, where)
+        ops = {number: entry for number, entry in enumerate(entries) if "op" in entry}
+        if len(ops) > len(group):
+            list(self._ops(ops, where))  # what is wrong in the order of the whole list
 
     def _chosen(self, entry: Mapping[str, Any]) -> list[str]:
         """The palettes of an op that are chosen from the sprites."""
@@ -189,6 +213,10 @@ class Styles:
                 self.faults.refused((*where, *problem["loc"]), problem, stage, values)
             return
         yield Piece(stage, params, {key: f"{dotted(where)}.{key}" for key in values}, model=model)
+
+
+def _pair(size: Any) -> bool:
+    return isinstance(size, list | tuple) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)
 
 
 def dumped(params: BaseModel) -> Mapping[str, Any]:

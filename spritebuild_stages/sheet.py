@@ -17,9 +17,9 @@ from spritebuild_stages.sheets.selection import Anchor
 
 if TYPE_CHECKING:
     from spritebuild_stages.sheets.describing import Placed
-    from spritebuild_stages.sheets.frames import Cut
+    from spritebuild_stages.sheets.frames import Cut, Shared
     from spritebuild_stages.sheets.layout import Grid, Layout
-    from spritebuild_stages.sheets.packing import Packed, Room
+    from spritebuild_stages.sheets.packing import Packed
 
 Value = TypeVar("Value")
 
@@ -176,7 +176,7 @@ class Sheet(Stage):
         companions = frames.by_role(action.inputs.companions, len(params.names))
         cuts = frames.read(params.names, action.inputs.frames, companions, _or(params.trim, packed))
         shared = frames.share(cuts, _or(params.duplicates, packed), params.mirrors)
-        spots, grid = _arranged(params, [cuts[number] for number in shared.stored])
+        spots, grid = _arranged(params, cuts, shared)
         placed = describing.Placed(shared, spots, grid)
         layout = _described(params, cuts, placed, list(companions))
         _paint(layout, cuts, placed, params.extrude, action.outputs.files)
@@ -191,7 +191,7 @@ def _or(said: bool | None, default: bool) -> bool:
     return default if said is None else said
 
 
-def _arranged(params: SheetParams, stored: list[Cut]) -> tuple[Packed, Grid | None]:
+def _arranged(params: SheetParams, cuts: Sequence[Cut], shared: Shared) -> tuple[Packed, Grid | None]:
     """Where the stored pictures lie, in their order. Raises StageError where pages cannot hold them."""
     from spritebuild_stages.images import png
     from spritebuild_stages.sheets import cells, packing
@@ -199,21 +199,26 @@ def _arranged(params: SheetParams, stored: list[Cut]) -> tuple[Packed, Grid | No
     room = packing.Room(
         **params.model_dump(include={"margin", "spacing", "extrude", "max_size", "power_of_two", "multipack"})
     )
-    by_name = sorted(stored, key=lambda cut: cut.name) if params.layout == "packed" else stored
-    sizes = [cut.box[2:] for cut in by_name]
+    limit = f"max_size {room.max_size}, {png.MAX_PIXELS / 1e6:.1f} Mpx"
+    packed = params.layout == "packed"
+    order = sorted(shared.stored, key=lambda number: params.names[number]) if packed else list(shared.stored)
+    sizes = [cuts[number].box[2:] for number in order]
+    place = {number: at for at, number in enumerate(order)}
+    spans = [selection.in_a_row(tag.frames, params.names) for tag in params.tags.values()]
+    tagged = [{place[shared.shown_by[number]] for number in range(first, last + 1)} for first, last in spans]
     try:
-        if params.layout == "grid":
+        if not packed:
             return cells.arrange(sizes, params.columns, room)
-        spots = dict(zip((cut.name for cut in by_name), (found := packing.pack(sizes, room)).spots, strict=True))
-        return packing.Packed(found.pages, tuple(spots[cut.name] for cut in stored)), None
+        found = packing.pack(sizes, room, tagged)
+        return packing.Packed(found.pages, tuple(found.spots[place[number]] for number in shared.stored)), None
     except packing.TooLargeError as error:
-        name = by_name[error.index].name
-        facts = [("frame", _times(sizes[error.index])), ("page", _times(error.page)), ("limit", _limit(room))]
+        name = params.names[order[error.index]]
+        facts = [("frame", _times(sizes[error.index])), ("page", _times(error.page)), ("limit", limit)]
         raise StageError(
             f"frame {name!r} does not fit a page", facts=facts, hint="trim or scale it, or say a larger max_size"
         ) from error
     except packing.TooManyError as error:
-        facts = [("frames", str(len(sizes))), ("page", _times(error.page)), ("limit", _limit(room))]
+        facts = [("frames", str(len(sizes))), ("page", _times(error.page)), ("limit", limit)]
         remedy = "say fewer columns" if room.multipack else "say multipack = true"
         larger = " or a larger max_size" if error.page[0] * error.page[1] <= png.MAX_PIXELS else ""
         raise StageError("the frames do not fit one page", facts=facts, hint=remedy + larger) from error
@@ -221,10 +226,6 @@ def _arranged(params: SheetParams, stored: list[Cut]) -> tuple[Packed, Grid | No
 
 def _times(size: Sequence[int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _limit(room: Room) -> str:
-    return f"max_size {room.max_size}, 16.8 Mpx"
 
 
 def _described(params: SheetParams, cuts: Sequence[Cut], placed: Placed, roles: Sequence[str]) -> Layout:

@@ -246,6 +246,23 @@ def test_recolors_of_a_sprite_are_generated_once(project: Project) -> None:
     assert "nothing is called {rmp}" in refusal(project, **tables)
 
 
+def test_canvas_is_a_whole_multiple_of_the_pixels_that_it_becomes(project: Project) -> None:
+    finish = [{"op": "pixelate", "size": [24, 32]}]
+    sprites = {"hero": {**PAINT, "prompt": "hero", "size": [512, 512], "finish": finish}}
+    error = refusal(project, sprites=sprites, sheets={}, palettes={}, styles={})
+    assert "512x512 is no whole multiple of the 24x32 pixels that it becomes" in error
+    assert "size = [768, 768]" in error
+    models = {"big": {"path": "big"}}
+    (project.root / "big").mkdir()
+    project.file("big/model_index.json", "{}")
+    sprites["hero"] = {"model": "big", "prompt": "hero", "finish": finish}
+    project.write({**ISLAND, "models": models, "sprites": sprites, "sheets": {}})
+    assert list(project.graph().actions["sprites.hero:generate"].params["size"]) == [768, 768]
+    sprites["hero"]["finish"] = [{"op": "pixelate"}]
+    project.write({**ISLAND, "models": models, "sprites": sprites, "sheets": {}})
+    assert "size" not in project.graph().actions["sprites.hero:generate"].params
+
+
 # Checks
 
 

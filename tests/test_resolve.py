@@ -195,6 +195,23 @@ def test_sheet_of_no_sprite_is_refused(project: Project) -> None:
     assert error.endswith("\n1 error")
 
 
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        ({"format": "xml"}, 'format must be "hash" or "array", not "xml"'),
+        ({"columns": 0}, "columns must be at least 1, not 0"),
+        ({"margin": -1}, "margin must be at least 0, not -1"),
+        ({"layout": "packed", "columns": 2}, "a packed sheet has no columns"),
+        ({"colums": 2}, 'unknown key "colums"'),
+        ({"tags": {"walk": {"frames": "sword"}}}, "sword"),
+    ],
+)
+def test_mistake_in_a_sheet_is_told_at_its_key(project: Project, sheet: dict[str, Any], message: str) -> None:
+    error = refusal(project, sprites={"potion": PAINT}, sheets={"all": {"sprites": ["*"], **sheet}})
+    assert message in error
+    assert error.endswith("\n1 error")
+
+
 # What is refused
 
 
@@ -227,7 +244,7 @@ def test_name_template_that_leaves_the_folder_is_refused(project: Project, name:
 @pytest.mark.parametrize(
     ("style", "message", "hint"),
     [
-        ({"finish": [{"op": "blur"}]}, 'unknown op "blur"', "ops: alpha, "),
+        ({"finish": [{"op": "blur"}]}, 'unknown op "blur"', "ops: pixelate, cutout, alpha, "),
         ({"finish": [{"op": "alpa"}]}, 'unknown op "alpa"', 'did you mean "alpha"?'),
         ({"finish": [{"op": "alpha", "treshold": 1}]}, 'unknown key "treshold"', 'did you mean "threshold"?'),
         ({"finish": [{"op": "alpha", "threshold": 999}]}, "threshold must be at most 255, not 999", None),
@@ -236,6 +253,11 @@ def test_name_template_that_leaves_the_folder_is_refused(project: Project, name:
         ({"finish": [{"stage": "invert", "amont": 1}]}, 'unknown key "amont"', 'did you mean "amount"?'),
         ({"finish": [{"stage": "paint"}]}, 'stage "paint" does not turn an image into an image', "need an `image`"),
         ({"finish": [{"op": "quantize", "palette": "grey"}]}, 'unknown palette "grey"', 'did you mean "gray"?'),
+        (
+            {"finish": [{"op": "quantize", "palette": "gray"}, {"stage": "invert"}, {"op": "sharpen"}]},
+            "sharpen",
+            None,
+        ),
         ({"stage": "pant"}, 'unknown stage "pant"', 'did you mean "paint"?'),
         ({"params": {"nte": 1}}, 'unknown key "nte"', 'did you mean "note"?'),
         ({"size": [0, 8]}, "every item of size must be at least 1, not 0", None),

@@ -19,6 +19,7 @@ MOST_LISTED = 8
 MOST_COMPARED = 1000
 
 NAME_HINT = 'names are lower-case letters, digits, "-" and "_", at most 100, and begin with a letter or a digit'
+EVERY = "every item of "
 AXIS_HINT = 'axes are named by letters, digits and "_", and do not begin with a digit'
 
 BARE_KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_VALUE}}}")
@@ -138,7 +139,9 @@ def stage_mistake(problem: Mapping[str, Any], path: tuple[str | int, ...], known
     mistake = _plainly(problem, path, known)
     # A stage's own message need not say which key it is about.
     return (
-        replace(mistake, message=f"{_label(path)}: {mistake.message}") if problem["type"] == "value_error" else mistake
+        replace(mistake, message=f"{_label(path).removeprefix(EVERY)}: {mistake.message}")
+        if problem["type"] == "value_error"
+        else mistake
     )
 
 
@@ -191,7 +194,7 @@ def _quoted(choices: str) -> list[str]:
 def _label(path: Sequence[str | int]) -> str:
     if path and isinstance(path[-1], str):
         return path[-1] if BARE_KEY.fullmatch(path[-1]) else say(path[-1])
-    return f"every item of {next((part for part in reversed(path) if isinstance(part, str)), 'the list')}"
+    return f"{EVERY}{next((part for part in reversed(path) if isinstance(part, str)), 'the list')}"
 
 
 def _wrong_name(problem: Mapping[str, Any], path: tuple[str | int, ...]) -> Mistake:

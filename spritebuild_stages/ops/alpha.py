@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spritebuild_stages.images.integers import pack, unpack
+
 
 def binarize(rgba: NDArray[np.uint8], threshold: int) -> NDArray[np.uint8]:
     """Make pixels of alpha >= `threshold` opaque and all others (0, 0, 0, 0).
@@ -14,15 +16,11 @@ def binarize(rgba: NDArray[np.uint8], threshold: int) -> NDArray[np.uint8]:
     """
     if not 1 <= threshold <= 255:
         raise ValueError(f"threshold is 1..255, not {threshold}")
-    opaque = rgba[..., 3] >= threshold
-    result = rgba.copy()
-    result[..., 3] = 255
-    result[~opaque] = 0
-    return result
+    pixels = pack(rgba)
+    return unpack((pixels | 255) * ((pixels & 255) >= threshold))
 
 
 def clear_hidden(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Make pixels of alpha 0 (0, 0, 0, 0), so that no color is hidden under them; uint8 (H, W, 4) to the same."""
-    result = rgba.copy()
-    result[rgba[..., 3] == 0] = 0
-    return result
+    pixels = pack(rgba)
+    return unpack(pixels * ((pixels & 255) > 0))

@@ -14,7 +14,7 @@ Places = NDArray[np.intp]  # of pixels, in a picture laid out as one line
 
 AROUND = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 HIDDEN = 0xFFFFFFFF  # no color
-ROUNDS = 16
+ROUNDS = 16  # so that the few flat spots of a picture that was never quantized do not flood it
 SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # where the arms of an L go, down or up and right or left
 
 
@@ -160,7 +160,7 @@ def _doubled(drawn: Mask, active: Places, down: int, right: int) -> Places:
 def _outside(line: Whole, inside: Mask, corners: Places, down: int, right: int) -> tuple[Places, Whole]:
     """The corners with a pixel outside of their L, and what most of the three are: beside, above or below, between."""
     beside, over, between = corners - right, corners - down, corners - down - right
-    corners_, either = corners, np.where(inside[beside], line[beside], line[over])
+    either = np.where(inside[beside], line[beside], line[over])
     agree = inside[over] & inside[between] & (line[over] == line[between])
     some = inside[beside] | inside[over]
-    return corners_[some], np.where(agree, line[over], either)[some]
+    return corners[some], np.where(agree, line[over], either)[some]

@@ -30,7 +30,7 @@ class Era:
 # One entry of every palette is the transparent one, and no color.
 # Sega Master System: color RAM --BBGGRR, 16 entries for sprites; https://www.smspower.org/maxim/HowToProgram/Palette
 # Super NES: CGRAM 0BBBBBGGGGGRRRRR, 16 entries a sprite; https://snes.nesdev.org/wiki/Palettes
-# PlayStation: a lookup table of 256 entries of 15 bits, of which 0000h is transparent; https://psx-spx.consoledev.net
+# PlayStation: a lookup table of 256 entries, 5 bits a channel; https://wiki.ffrtt.ru/index.php/PSX/TIM_format
 ERAS = {
     era.name: era
     for era in (

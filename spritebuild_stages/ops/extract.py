@@ -14,13 +14,13 @@ from spritebuild_stages.ops.eras import Era
 from spritebuild_stages.ops.oklab import Palette
 
 MOST_COLORS = 256
-# Coarser steps of OKLab than those in which the nearest color is found: 2**-13 is a quarter of what one step of one
-# sRGB channel makes, and sums of positions stay whole numbers that floats hold exactly (2**13 * TOTAL < 2**53).
-STEPS = 1 << 13
+# Coarser steps of OKLab than those in which the nearest color is found: one step of an sRGB channel is 2 of them or
+# more, mostly 50. Sums of squares stay below 2**63 (STEPS**2 * TOTAL), and sums of positions are exact in floats.
+STEPS = 1 << 15
 FINER = oklab.STEPS // STEPS
-SHARE = 1 << 20  # the weight of one picture
-TOTAL = 1 << 36
-WEIGHT_BITS = 39  # of a number that holds a color and its weight: half a million pictures of one color
+SHARE = 1 << 18  # the weight of one picture
+TOTAL = 1 << 32
+WEIGHT_BITS = 39  # of a number that holds a color and its weight: two million pictures of one color
 MOST_PENDING = 1 << 22  # colors of several pictures that wait to be put together
 MOST_POINTS = 1 << 15  # colors that are clustered; more are put together with their neighbors
 ROUNDS = 50  # of Lloyd's iterations, at most

@@ -25,8 +25,8 @@ class FormatError(ValueError):
 def act(data: bytes) -> list[Color]:
     """The colors of an Adobe color table, in order, without the entry that it declares transparent.
 
-    256 entries of three bytes, and since Photoshop's "Save for Web" two big-endian numbers more: how many entries
-    count, and which is transparent (65535 for none). Raises FormatError for other sizes and numbers out of range.
+    256 entries of three bytes, and in many files two big-endian numbers more: how many entries count, and which is
+    transparent (65535 for none). Raises FormatError for other sizes and numbers out of range.
 
     Source: Adobe Photoshop File Formats Specification (2013), "Color Table".
     """

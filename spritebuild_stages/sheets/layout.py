@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Direction = Literal["forward", "reverse", "pingpong", "pingpong_reverse"]
 Rectangle = tuple[int, int, int, int]  # x, y, width, height
@@ -38,7 +38,7 @@ class Frame(_Part):
     y: int
     box: Rectangle
     source: tuple[int, int]
-    duration: int = 100  # milliseconds
+    duration: int = Field(100, ge=1)  # milliseconds
     pivot: tuple[float, float] | None = None  # of the source, in pixels from its top left corner
     mirrored: bool = False
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import accumulate, chain, product
 
 from rectpack.maxrects import MaxRectsBl
 from rectpack.pack_algo import PackingAlgorithm
@@ -17,7 +17,7 @@ Size = tuple[int, int]
 
 # Widths of a page that are tried, in percent of the side of a square that everything would fill.
 PERCENT = (100, 101, 102, 103, 104, 105, 106, 108, 110, 112, 115, 118, 122, 126, 130, 135, 140, 97, 94, 90, 85, 80, 75)
-ATTEMPTS = 10_000  # rectangles placed by the quick method, at all widths together; 6 widths at least
+ATTEMPTS, LEAST_WIDTHS = 5_000, 6  # rectangles placed by the quick method, at all widths together; and widths
 # Maximal rectangles leave fewer gaps and take far longer, by the square of their number and more: they are tried at
 # the best widths alone, and for no more rectangles than these.
 MAXRECTS, MAXRECTS_WIDTHS = 600, 3
@@ -92,12 +92,13 @@ class TooManyError(ValueError):
         self.page = page
 
 
-def pack(sizes: Sequence[Size], room: Room) -> Packed:
+def pack(sizes: Sequence[Size], room: Room, together: Iterable[Iterable[int]] = ()) -> Packed:
     """Pack rectangles, each (width, height) of 1 or more and at least one, without turning any.
 
     The highest come first, the wider before the narrower, equal ones in the given order; of several widths of a page
-    the one that gives the least area is taken, the squarest of equals. Integers throughout: the same places on every
-    machine. Raises TooLargeError, and TooManyError unless several pages are allowed.
+    the one that gives the least area is taken, the squarest of equals. Of several pages, rectangles whose numbers
+    are `together` share one, unless they are too many for it. Integers throughout: the same places on every machine.
+    Raises TooLargeError, and TooManyError unless several pages are allowed.
 
     Source: Jukka Jylänki, "A Thousand Ways to Pack the Bin" (2010): skyline bottom-left with waste map, and maximal
     rectangles bottom-left, as rectpack implements them.
@@ -108,6 +109,9 @@ def pack(sizes: Sequence[Size], room: Room) -> Packed:
             raise TooLargeError(index, page)
     cells = [room.cell(size) for size in sizes]
     rest = sorted(range(len(cells)), key=lambda index: (-cells[index][1], -cells[index][0]))
+    most = min((room.max_size - room.around) ** 2, MAX_PIXELS)
+    groups = [members for members in map(list, together) if sum(math.prod(cells[index]) for index in members) <= most]
+    group = _groups(len(cells), groups)
     pages: list[Size] = []
     spots: dict[int, Spot] = {}
     while rest:
@@ -115,7 +119,7 @@ def pack(sizes: Sequence[Size], room: Room) -> Packed:
         corners: Sequence[Size | None] | None = _smallest(left, room)
         if corners is None and not room.multipack:
             raise TooManyError(_without_limit(left, room))
-        corners = corners or _fullest(left, room)
+        corners = corners or _fullest_of_groups(left, [group[index] for index in rest], room)
         placed = {index: corner for index, corner in zip(rest, corners, strict=True) if corner is not None}
         shift = room.margin + room.extrude
         spots |= {index: Spot(len(pages), x + shift, y + shift) for index, (x, y) in placed.items()}
@@ -160,12 +164,17 @@ def _widths(cells: list[Size], room: Room) -> list[int]:
     area = sum(width * height for width, height in cells)
     narrowest, highest = max(width for width, _ in cells), cells[0][1]
     side = max(math.isqrt(area), narrowest)
-    rows = list(accumulate(width for width, _ in cells))
-    told = [side * percent // 100 for percent in PERCENT] + [area // highest + 1]
-    told += [width for width in rows if side * 3 <= width * 5 and width * 3 <= side * 5]
+    rows = accumulate(width for width, _ in cells)
+    likely = [side * percent // 100 for percent in PERCENT] + [area // highest + 1]
+    likely += [width for width in rows if side * 3 <= width * 5 and width * 3 <= side * 5]
+    tries = max(LEAST_WIDTHS, ATTEMPTS // len(cells))
     widest = room.max_size - room.around
-    allowed = {min(max(width, narrowest), widest) for width in told}
-    return sorted(allowed, key=lambda width: (abs(width - side), width))[: max(6, ATTEMPTS // len(cells))]
+
+    def nearest(widths: Iterable[int]) -> list[int]:
+        allowed = {min(max(width, narrowest), widest) for width in widths}
+        return sorted(allowed, key=lambda width: (abs(width - side), width))[:tries]
+
+    return list(dict.fromkeys(nearest(likely) + nearest(range(side * 3 // 5, side * 5 // 3))))[:tries]
 
 
 def _first_power(cells: list[Size], room: Room) -> Ranked | None:
@@ -214,6 +223,42 @@ def _fullest(cells: list[Size], room: Room) -> list[Size | None]:
     square = min(room.max_size, math.isqrt(MAX_PIXELS))
     width = room.floor(min(max(square, across), MAX_PIXELS // down)) - room.around
     return _place(SkylineBlWm, cells, width, _height(width, room))
+
+
+def _fullest_of_groups(cells: list[Size], group: list[int], room: Room) -> list[Size | None]:
+    """Likewise, of groups as many as one page holds whole, those of the highest cells first."""
+    members: dict[int, list[int]] = {}
+    for index, number in enumerate(group):
+        members.setdefault(number, []).append(index)
+    groups = list(members.values())
+    if len(groups) == len(cells):
+        return _fullest(cells, room)
+
+    def placed(chosen: Iterable[int]) -> dict[int, Size]:
+        numbers = sorted(chosen)
+        corners = zip(numbers, _fullest([cells[index] for index in numbers], room), strict=True)
+        return {index: corner for index, corner in corners if corner is not None}
+
+    whole, too_many = 0, len(groups) + 1
+    while too_many - whole > 1:
+        count = (whole + too_many) // 2
+        chosen = list(chain(*groups[:count]))
+        whole, too_many = (count, too_many) if len(placed(chosen)) == len(chosen) else (whole, count)
+    chosen = list(chain(*groups[: max(whole, 1)]))
+    alone = [index for one in groups[max(whole, 1) :] if len(one) == 1 for index in one]
+    found = placed(chosen + alone)  # single ones fill what is left
+    if whole and not found.keys() >= set(chosen):
+        found = placed(chosen)
+    return [found.get(index) for index in range(len(cells))]
+
+
+def _groups(count: int, together: Iterable[Sequence[int]]) -> list[int]:
+    """The number of each rectangle's group: the least of all that belong together, one by way of another."""
+    group = list(range(count))
+    for members in together:
+        merged = {group[index] for index in members}
+        group = [min(merged) if number in merged else number for number in group]
+    return group
 
 
 def _without_limit(cells: list[Size], room: Room) -> Size:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -23,7 +24,8 @@ def matching(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     known = frozenset(names)
     for pattern in patterns:
-        meant = [pattern] if pattern in known else [name for name in names if fnmatchcase(name, pattern)]
+        matches = re.compile(fnmatch.translate(pattern)).match
+        meant = [pattern] if pattern in known else [name for name in names if matches(name)]
         if not meant:
             raise ValueError(f"no frame of the sheet is called {pattern!r}")
         found |= dict.fromkeys(meant)

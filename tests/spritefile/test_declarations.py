@@ -70,12 +70,12 @@ WRONG = [
         'loras.a = {path = "x.ckpt"}',
         'a lora is a .safetensors file; other formats can run code and are refused <- "x.ckpt"',
     ),
-    ("[palettes.a]", "say one of colors, file <- a"),
+    ("[palettes.a]", "say one of colors, file, sprites <- a"),
     ("palettes.a.colors = []", "colors must not be empty <- []"),
     ('palettes.a.colors = ["#12345g"]', '"#12345g" is not a color <- "#12345g"'),
     ('palettes.a.colors = ["#1234"]', '"#1234" is not a color <- "#1234"'),
     ("palettes.a.colors = [" + '"#000",' * 257 + "]", "colors must hold at most 256 values, not 257 <- "),
-    ('palettes.a.file = "x.txt"', 'a palette file ends in .hex, .gpl, .pal, .png <- "x.txt"'),
+    ('palettes.a.file = "x.txt"', 'a palette file ends in .hex, .gpl, .pal, .act, .png, .aseprite, .ase <- "x.txt"'),
     ("styles.a.steps = 0", "steps must be at least 1, not 0 <- 0"),
     ('styles.a.steps = "twenty"', 'steps must be a whole number, not "twenty" <- "twenty"'),
     ("styles.a.steps = 20.0", "steps must be a whole number, not 20.0 <- 20.0"),
@@ -114,9 +114,11 @@ WRONG = [
     ('sprites.a.extends = "b"', 'unknown key "extends" <- extends'),
     ('sprites.a.category = ""', 'category must not be empty <- ""'),
     ("[sheets.a]", '"sprites" is missing <- a'),
-    ('sheets.a = {sprites = ["*"], format = "xml"}', 'format must be "hash" or "array", not "xml" <- "xml"'),
-    ('sheets.a = {sprites = ["*"], columns = 0}', "columns must be at least 1, not 0 <- 0"),
-    ('sheets.a = {sprites = ["*"], margin = -1}', "margin must be at least 0, not -1 <- -1"),
+    ('exports.a = {path = "x"}', '"kind" is missing <- a'),
+    ('exports.a = {kind = "pixi", path = ""}', 'path must not be empty <- ""'),
+    ('palettes.a = {colors = ["#fff"], most = 3}', "most is for a palette that is chosen here: say sprites <- {colors = [\"#fff\"], most = 3}"),
+    ('palettes.a = {sprites = ["*"], era = "64bit"}', 'era must be "8bit", "16bit" or "32bit", not "64bit" <- "64bit"'),
+    ('palettes.a = {sprites = ["*"], save = "a.hex"}', 'a palette is saved as a .gpl file <- "a.hex"'),
 ]
 
 
@@ -175,13 +177,7 @@ def test_defaults_are_what_the_format_says() -> None:
     }
     model = Model(builtin="x")
     assert (model.triggers, model.dtype, model.batch, model.licence) == ((), "fp32", 4, None)
-    assert Sheet(sprites=("*",)).model_dump(exclude={"sprites"}) == {
-        "columns": None,
-        "spacing": 0,
-        "margin": 0,
-        "format": "hash",
-        "category": None,
-    }
+    assert Sheet(sprites=("*",)).model_dump(exclude={"sprites"}) == {"companions": {}, "category": None}
     assert set(Sprite().model_dump().values()) == {None}
 
 

@@ -113,12 +113,6 @@ def test_a_palette_file_is_as_good_as_its_colors(tmp_path: Path) -> None:
     assert np.array_equal(inline, named)
 
 
-def test_the_palettes_that_are_named_are_known_without_running() -> None:
-    names = [{"op": "quantize", "palette": name} for name in ("b", "a", "b")]
-    swap = {"op": "swap", "palette": "a", "to": "c"}
-    assert Finish.palette_names(params({"op": "trim"}, *names, swap)) == ("b", "a", "c")
-
-
 def test_an_operation_that_cannot_be_done_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(StageError) as caught:
         finish(tmp_path, ball(16), {"op": "alpha"}, {"op": "pad", "size": [12, 40]})

@@ -20,14 +20,14 @@ from spritebuild_stages.ops.quantize import quantize
 
 SPRITES = Path(__file__).parents[3] / "../shared/data/dcss/mon"
 SOFT = (
-    (66, 68, 192),
+    (67, 68, 191),
     (125, 51, 170),
     (169, 72, 137),
-    (81, 118, 161),
-    (186, 113, 108),
-    (91, 160, 135),
-    (185, 159, 86),
-    (128, 201, 96),
+    (81, 117, 161),
+    (185, 113, 108),
+    (91, 159, 135),
+    (184, 158, 86),
+    (127, 200, 97),
 )
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8), st.just(4)))
@@ -38,7 +38,7 @@ eras = st.sampled_from([None, *ERAS.values()])
 def soft(size: int = 48) -> NDArray[np.uint8]:
     """A picture of a thousand colors with a soft edge."""
     y, x = np.mgrid[:size, :size] * 5
-    alpha = np.clip(1200 - np.hypot(x - 120, y - 120) * 10, 0, 255)
+    alpha = np.clip(255 - ((x - 120) ** 2 + (y - 120) ** 2 - 10000) // 10, 0, 255)
     return np.stack([x, y, 255 - (x + y) // 2, alpha], axis=2).astype(np.uint8)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -134,7 +136,7 @@ def test_borders_ascend_within_the_picture(picture: Rgba) -> None:
         assert len(line) >= 2
         assert line[0] >= 0
         assert line[-1] <= length
-        assert all(a < b for a, b in zip(line, line[1:], strict=False))
+        assert all(a < b for a, b in pairwise(line))
 
 
 @given(pictures, st.data())
@@ -144,7 +146,7 @@ def test_a_told_number_of_cells_is_met_and_fills_the_picture(picture: Rgba, data
     found = divide(picture, columns, rows)
     assert (found.columns, found.rows) == (columns, rows)
     assert (found.x[0], found.x[-1], found.y[0], found.y[-1]) == (0, width, 0, height)
-    assert all(a < b for line in (found.x, found.y) for a, b in zip(line, line[1:], strict=False))
+    assert all(a < b for line in (found.x, found.y) for a, b in pairwise(line))
 
 
 def test_told_cells_drift_with_the_picture() -> None:
@@ -177,10 +179,10 @@ def test_the_best_chain_is_as_good_as_any(values: NDArray[np.int64], width: int)
         before = [best[place - w] - 30 * (w - width) ** 2 // width**2 for w in widths if place >= w]
         starts = [0] if place < width else []
         best.append(value + max(before + starts))
-    worth, chain = borders.follow(values, width, 30)
-    assert worth == max(best[max(0, len(values) - 1 - width) :])
+    worth, (chain, _) = borders.follow([values, values[:1]], width, 30)
+    assert worth == max(best[max(0, len(values) - 1 - width) :]) + values[0]
     cells = np.diff(chain)
-    assert worth == values[chain].sum() - sum(30 * (w - width) ** 2 // width**2 for w in cells.tolist())
+    assert worth - values[0] == values[chain].sum() - sum(30 * (w - width) ** 2 // width**2 for w in cells.tolist())
 
 
 @pytest.mark.parametrize(("width", "offset"), [(16.0, 0.0), (12.37, 5.21), (4.55, 1.9), (31.8, 30.0)])

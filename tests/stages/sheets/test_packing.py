@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spritebuild_stages.images.png import MAX_PIXELS
@@ -64,6 +64,7 @@ def taken(packed: Packed, sizes: list[Size], room: Room) -> list[np.ndarray]:
     return counts
 
 
+@settings(deadline=None)
 @given(some_sizes, rooms)
 def test_no_two_rectangles_meet_and_each_is_within_its_page(sizes: list[Size], room: Room) -> None:
     packed = pack(sizes, room)
@@ -74,6 +75,7 @@ def test_no_two_rectangles_meet_and_each_is_within_its_page(sizes: list[Size], r
             assert all(side.bit_count() == 1 for side in page)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(sides, sides), min_size=1, max_size=40, unique=True), st.randoms(use_true_random=False))
 def test_the_order_of_different_sizes_moves_none_of_them(sizes: list[Size], random: object) -> None:
     room = Room(spacing=1, max_size=200, multipack=True)
@@ -84,6 +86,7 @@ def test_the_order_of_different_sizes_moves_none_of_them(sizes: list[Size], rand
     assert dict(zip(sizes, first.spots, strict=True)) == dict(zip(shuffled, second.spots, strict=True))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.tuples(sides, sides))
 def test_equal_rectangles_lie_in_rows_without_a_gap_between_them(count: int, size: Size) -> None:
     (page,) = pack([size] * count, Room()).pages
@@ -125,6 +128,7 @@ def test_the_last_page_is_no_larger_than_it_must_be() -> None:
     assert packed.pages == ((200, 200), (100, 100))
 
 
+@settings(deadline=None)
 @given(some_sizes, rooms, st.lists(st.lists(st.integers(0, 59), max_size=6), max_size=4))
 def test_rectangles_that_belong_together_share_a_page_if_one_holds_them(
     sizes: list[Size], room: Room, groups: list[list[int]]
