@@ -61,7 +61,7 @@ relative to the spritefile and stay in its folder.
 
 A sprite's prompt is put into its style's at `{prompt}`; both may use the names of the sprite's matrix, such as
 `{color}`. A sprite with a matrix or several seeds is one sprite for each combination, called `{name}-{color}-{seed}`
-unless `name` says otherwise."""
+unless `name` says otherwise. Texts of a finishing list may use the words of the matrix, too: `palette = "{ramp}"`."""
 
 
 def _keys(definition: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -83,7 +83,8 @@ def _kind(value: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "enum" in value:
         return "one of " + ", ".join(_code(choice) for choice in value["enum"])
     if "anyOf" in value:
-        kinds = dict.fromkeys(_kind(each, definitions) for each in value["anyOf"])
+        # A choice may be left to a word of the matrix: the introduction says so.
+        kinds = dict.fromkeys(_kind(each, definitions) for each in value["anyOf"] if "pattern" not in each)
         return "op or stage" if len(kinds) > 3 else " or ".join(kinds)
     kind = value.get("type")
     if kind == "array":

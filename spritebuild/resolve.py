@@ -105,6 +105,8 @@ class _Resolver:
         kind = look.values.get("stage", GENERATE)
         stage = self.styles.stage(kind, look.where.get("stage", where))
         if stage is None:
+            for _, words, _ in self._variants(name, sprite):
+                self.styles.finishing(look, words)  # for its faults
             return
         if kind == GENERATE and sprite.prompt is None:
             self.faults.blame(where, "has no prompt", 'add prompt = "..."')

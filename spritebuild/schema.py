@@ -35,6 +35,9 @@ def full_schema() -> dict[str, Any]:
         "properties": {"stage": {"type": "string", "description": "The kind of a stage of your own."}},
         "required": ["stage"],
     }
+    for op in finish["properties"]["ops"]["items"]["oneOf"]:
+        known = definitions[op["$ref"].rpartition("/")[2]]["properties"]
+        known |= {key: _or_slot(value) for key, value in known.items() if key != "op"}
     entry = {"anyOf": [*finish["properties"]["ops"]["items"]["oneOf"], own]}
     for look in ("Style", "Sprite"):
         properties = definitions[look]["properties"]
@@ -57,6 +60,14 @@ def full_schema() -> dict[str, Any]:
         definitions[look]["properties"]["art"]["properties"] = {"references": references, **known}
     _exports(stages, definitions)
     return schema
+
+
+def _or_slot(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a choice of texts, which a word of the sprite's matrix may make: `{anchor}`."""
+    if not any(isinstance(choice, str) for choice in value.get("enum", ())):
+        return value
+    rest = {key: value[key] for key in value.keys() - {"enum", "type"}}
+    return {"anyOf": [{"enum": value["enum"]}, {"type": "string", "pattern": r"\{.+\}"}], **rest}
 
 
 def _exports(stages: Stages, definitions: dict[str, Any]) -> None:

@@ -17,9 +17,9 @@ from spritebuild.errors import Interrupted, SpritebuildError
 COMMANDS = {
     "init": ("start", "Write a small working spritefile."),
     "build": ("build", "Build what is stale, and install it."),
+    "check": ("check", "Say what of the finished art is against its limits, or unlike its references."),
     "train-lora": ("train", "Train one LoRA, of the spritefile or of a folder of pictures."),
     "loras": ("train", "List and show LoRAs."),
-    "check": ("check", "Say what of the finished art is against its limits, or unlike its references."),
     "plan": ("inspect", "Say what a build would do, and why."),
     "why": ("inspect", "Say how a target is made, and why it would be made again."),
     "graph": ("inspect", "Print the graph of actions."),

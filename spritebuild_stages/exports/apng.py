@@ -28,7 +28,7 @@ def encode(frames: Sequence[Rgba], durations: Sequence[int], plays: int = 0) -> 
     stack = np.stack(frames)
     height, width = stack.shape[1:3]
     png.check_size(width, height)
-    palette = png._palette(stack)
+    palette = png.palette_of(stack)
     colors, indices = palette or (None, None)
     color_type = png.TRUECOLOR_ALPHA if colors is None else png.PALETTE
     depth = 8 if colors is None else next(bits for bits in (1, 2, 4, 8) if len(colors) <= 1 << bits)
@@ -39,17 +39,17 @@ def encode(frames: Sequence[Rgba], durations: Sequence[int], plays: int = 0) -> 
         left, top, right, bottom = _changed(stack[before], stack[number]) if place else (0, 0, width, height)
         rectangle = struct.pack(">IIII", right - left, bottom - top, left, top)
         control = rectangle + struct.pack(">HH", duration, 1000) + REPLACE
-        body.append(png._chunk(b"fcTL", struct.pack(">I", sequence) + control))
+        body.append(png.chunk(b"fcTL", struct.pack(">I", sequence) + control))
         area = (number, slice(top, bottom), slice(left, right))
-        lines = png._filtered(stack[area]) if indices is None else _lines(indices[area], depth)
+        lines = png.filtered(stack[area]) if indices is None else _lines(indices[area], depth)
         data = bytes(deflate.zlib_compress(lines, png.LEVEL))
         # The first frame is also the picture that readers show who know no animations.
-        body.append(png._chunk(b"fdAT", struct.pack(">I", sequence + 1) + data) if place else png._chunk(b"IDAT", data))
+        body.append(png.chunk(b"fdAT", struct.pack(">I", sequence + 1) + data) if place else png.chunk(b"IDAT", data))
         sequence += 2 if place else 1
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    start = (png.SIGNATURE, png._chunk(b"IHDR", header), png._chunk(b"acTL", struct.pack(">II", len(shown), plays)))
+    start = (png.SIGNATURE, png.chunk(b"IHDR", header), png.chunk(b"acTL", struct.pack(">II", len(shown), plays)))
     head = b"" if colors is None else _palette_chunks(colors)
-    return b"".join((*start, head, *body, png._chunk(b"IEND", b"")))
+    return b"".join((*start, head, *body, png.chunk(b"IEND", b"")))
 
 
 def _split(durations: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -64,8 +64,8 @@ def _split(durations: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _palette_chunks(colors: Rgba) -> bytes:
     translucent = int(np.count_nonzero(colors[:, 3] != 255))  # the opaque ones are last, and implied
-    chunks = png._chunk(b"PLTE", colors[:, :3].tobytes())
-    return chunks + (png._chunk(b"tRNS", colors[:translucent, 3].tobytes()) if translucent else b"")
+    chunks = png.chunk(b"PLTE", colors[:, :3].tobytes())
+    return chunks + (png.chunk(b"tRNS", colors[:translucent, 3].tobytes()) if translucent else b"")
 
 
 def _changed(before: Rgba, after: Rgba) -> tuple[int, int, int, int]:
@@ -79,7 +79,7 @@ def _changed(before: Rgba, after: Rgba) -> tuple[int, int, int, int]:
 
 def _lines(indices: NDArray[np.intp], depth: int) -> bytes:
     """Scanlines of indices (H, W), unfiltered: differences of indices mean nothing."""
-    rows = png._packed(indices, depth)
+    rows = png.packed(indices, depth)
     lines = np.zeros((len(rows), rows.shape[1] + 1), np.uint8)
     lines[:, 1:] = rows
     return lines.tobytes()

@@ -25,6 +25,8 @@ MAX_PIXELS = 1 << 24  # 16 Mpx, 64 MiB of RGBA
 MAX_BYTES = 1 << 28  # twice the size of 16 Mpx at 16 bits a channel, uncompressed
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEADER, DEPTH = 25, 24  # bytes of the chunk IHDR, and where in the file the bits of a channel are
+OTHERS = {"JPEG": b"\xff\xd8", "GIF": b"GIF8", "WebP or WAV": b"RIFF", "BMP": b"BM", "TIFF": b"II*", "PSD": b"8BPS"}
 PALETTE, TRUECOLOR_ALPHA = 3, 6
 LEVEL = 10  # libdeflate: 5 % smaller sprites than 9, the size of 12 in three quarters of its time
 BAND = 64  # rows filtered at a time, so that a large picture needs little more memory than its pixels
@@ -46,19 +48,19 @@ def encode(rgba: Rgba) -> bytes:
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:
         raise PngError(f"a picture is uint8 (H, W, 4), not {rgba.dtype} {rgba.shape}")
     check_size(rgba.shape[1], rgba.shape[0])
-    palette = _palette(rgba)
+    palette = palette_of(rgba)
     if palette is None:
-        return _file(rgba, TRUECOLOR_ALPHA, 8, _filtered(rgba))
+        return _file(rgba, TRUECOLOR_ALPHA, 8, filtered(rgba))
     colors, indices = palette
     depth = next(bits for bits in (1, 2, 4, 8) if len(colors) <= 1 << bits)
-    rows = _packed(indices, depth)
+    rows = packed(indices, depth)
     # Filter 0 throughout: differences of palette indices mean nothing.
     data = np.zeros((len(rows), rows.shape[1] + 1), np.uint8)
     data[:, 1:] = rows
     translucent = int(np.count_nonzero(colors[:, 3] != 255))  # sorted by alpha: the opaque ones are last, and implied
-    chunks = [_chunk(b"PLTE", colors[:, :3].tobytes())]
+    chunks = [chunk(b"PLTE", colors[:, :3].tobytes())]
     if translucent:
-        chunks.append(_chunk(b"tRNS", colors[:translucent, 3].tobytes()))
+        chunks.append(chunk(b"tRNS", colors[:translucent, 3].tobytes()))
     return _file(rgba, PALETTE, depth, data.tobytes(), *chunks)
 
 
@@ -68,23 +70,29 @@ def write(path: Path, rgba: Rgba) -> None:
 
 
 def read(path: Path) -> Rgba:
-    """The pixels of any PNG as writable uint8 (H, W, 4).
+    """The pixels of any PNG of up to 8 bits a channel as writable uint8 (H, W, 4).
 
-    Channels of 16 bits lose their low byte; an APNG gives its still picture. Transparency by a color key is not seen in
-    gray of 2 or 4 bits and in RGB of 16: Pillow does not. Raises PngError for what is no PNG, for a damaged one and,
-    before anything is decoded, for more than 16 Mpx; OSError if the file cannot be opened.
+    Transparency by a color key is not seen in gray of 2 or 4 bits: Pillow does not. Raises PngError for what is no PNG,
+    for a damaged one, for what would lose something (an animation, 16 bits a channel) and, before anything is decoded,
+    for more than 16 Mpx; OSError if the file cannot be opened.
     """
     with path.open("rb", buffering=0) as file:
-        if file.read(len(SIGNATURE)) != SIGNATURE:
-            raise PngError(f"{path}: not a PNG")
+        start = file.read(len(SIGNATURE) + HEADER)
+        if not start.startswith(SIGNATURE):
+            other = next((f" but a {name}" for name, sign in OTHERS.items() if start.startswith(sign)), "")
+            raise PngError(f"{path}: not a PNG{other}")
+        if start[DEPTH : DEPTH + 1] == b"\x10":
+            raise PngError(f"{path}: 16 bits a channel, of which 8 would be lost: save it with 8")
         if file.seek(0, SEEK_END) > MAX_BYTES:
             raise PngError(f"{path}: a file of more than {MAX_BYTES >> 20} MiB")
         file.seek(0)
-        data = BytesIO(file.read())  # at once: Pillow asks for a few bytes at a time
+        data = file.read()  # at once: Pillow asks for a few bytes at a time
     try:
-        with PngImageFile(data) as image:  # reads the chunks before the pixels
+        with PngImageFile(BytesIO(data)) as image:  # reads the chunks before the pixels
             check_size(*image.size)
-            return _decoded(image)
+            if getattr(image, "is_animated", False):
+                raise PngError("an animation, of which one picture would be seen: save each of its frames as a PNG")
+            return _decoded(image, data)
     except PngError as error:
         raise PngError(f"{path}: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
@@ -99,19 +107,26 @@ def check_size(width: int, height: int) -> None:
         raise PngError(f"{width}x{height} is {width * height / 1e6:.1f} Mpx, more than {MAX_PIXELS / 1e6:.1f}")
 
 
-def _decoded(image: PngImageFile) -> Rgba:
-    if not image.mode.startswith("I"):
-        pixels = (image if image.mode == "RGBA" else image.convert("RGBA")).tobytes()
-        # As np.array(image) gives it, by fewer copies.
-        return np.frombuffer(bytearray(pixels), np.uint8).reshape(image.height, image.width, 4)
-    gray = np.asarray(image)  # 16 bits, which Pillow would clip rather than scale
-    rgba = np.full((*gray.shape, 4), 255, np.uint8)
-    rgba[..., :3] = (gray >> 8)[..., None]
-    rgba[gray == image.info.get("transparency", -1), 3] = 0
-    return rgba
+def _decoded(image: PngImageFile, data: bytes) -> Rgba:
+    if image.mode == "P" and isinstance(image.info.get("transparency"), int):
+        # Pillow takes alphas of 0 and 10 for a single transparent color: its pattern ends before a line feed.
+        image.info["transparency"] = _alphas(data)
+    pixels = (image if image.mode == "RGBA" else image.convert("RGBA")).tobytes()
+    # As np.array(image) gives it, by fewer copies.
+    return np.frombuffer(bytearray(pixels), np.uint8).reshape(image.height, image.width, 4)
 
 
-def _palette(rgba: Rgba) -> tuple[Rgba, NDArray[np.intp]] | None:
+def _alphas(data: bytes) -> bytes:
+    """The contents of the chunk tRNS, which is there."""
+    place = len(SIGNATURE)
+    while True:
+        length, name = struct.unpack_from(">I4s", data, place)
+        if name == b"tRNS":
+            return data[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def palette_of(rgba: Rgba) -> tuple[Rgba, NDArray[np.intp]] | None:
     """The distinct colors (N, 4) in the palette's order, and their indices (H, W); None if they are more than 256."""
     pixels = pack(rgba)
     argb = pixels >> 8 | pixels << 24  # the order of these numbers is the palette's
@@ -121,7 +136,7 @@ def _palette(rgba: Rgba) -> tuple[Rgba, NDArray[np.intp]] | None:
     return unpack(values << 8 | values >> 24), np.searchsorted(values, argb)
 
 
-def _packed(indices: NDArray[np.intp], depth: int) -> NDArray[np.uint8]:
+def packed(indices: NDArray[np.intp], depth: int) -> NDArray[np.uint8]:
     """Indices (H, W) as rows of bytes, the leftmost pixel in the high bits, the last byte padded with zeros."""
     per_byte = 8 // depth
     height, width = indices.shape
@@ -133,7 +148,7 @@ def _packed(indices: NDArray[np.intp], depth: int) -> NDArray[np.uint8]:
     return packed
 
 
-def _filtered(rgba: Rgba) -> bytes:
+def filtered(rgba: Rgba) -> bytes:
     """Scanlines with the filter of the least sum of absolute differences each, the first of equals."""
     height, width = rgba.shape[:2]
     lines = np.zeros((height + 1, 4 * (width + 1)), np.uint8)  # a row above and a pixel to the left, both zero
@@ -168,9 +183,9 @@ def _file(rgba: Rgba, color_type: int, depth: int, scanlines: bytes, *chunks: by
     header = struct.pack(">IIBBBBB", rgba.shape[1], rgba.shape[0], depth, color_type, 0, 0, 0)
     data = bytes(deflate.zlib_compress(scanlines, LEVEL))
     return b"".join(
-        (SIGNATURE, _chunk(b"IHDR", header), *chunks, _chunk(b"IDAT", data), _chunk(b"IEND", b"")),
+        (SIGNATURE, chunk(b"IHDR", header), *chunks, chunk(b"IDAT", data), chunk(b"IEND", b"")),
     )
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spritebuild_stages.ops.borders import PIXEL, Values
-from spritebuild_stages.ops.cells import picked, places
+from spritebuild_stages.ops.cells import AT_ONCE, picked, places
 
 SAMPLES = 4  # places along either side of the inner half of a cell
 SMALL = 4  # pixels: the inner half of a smaller cell is hardly more than one, so all of it is looked at
@@ -25,10 +25,16 @@ def agreement(rgba: NDArray[np.uint8], x: Values, y: Values) -> float:
     """
     across, down = len(x) - 1, len(y) - 1
     margin = int(min((x[-1] - x[0]) // across, (y[-1] - y[0]) // down) >= SMALL * PIXEL)
-    seen = picked(rgba, places(y, SAMPLES, margin)[:, None, :, None], places(x, SAMPLES, margin)[:, None])
-    seen = seen.reshape(down, across, SAMPLES**2, 4)
-    sums = seen.sum(axis=2, dtype=np.int32)
-    inside = SAMPLES**2 * _square(seen) - _square(sums)
+    rows, columns = places(y, SAMPLES, margin), places(x, SAMPLES, margin)[:, None]
+    sums = np.empty((down, across, 4), np.int32)
+    inside = 0
+    height = max(1, AT_ONCE // (across * SAMPLES**2))
+    for top in range(0, down, height):
+        seen = picked(rgba, rows[top : top + height, None, :, None], columns)
+        seen = seen.reshape(len(seen), across, SAMPLES**2, 4)
+        sums[top : top + height] = seen.sum(axis=2, dtype=np.int32)
+        inside += SAMPLES**2 * _square(seen)
+    inside -= _square(sums)
     between = sum(_square(np.diff(sums, axis=axis)) for axis in (0, 1))
     if not between:
         return 0.0

@@ -15,6 +15,8 @@ from spritebuild_stages.ops.borders import PIXEL, Values
 
 TURN = 1 << 20  # a whole turn, in the steps that frequencies are searched in
 TABLE = 1 << 10  # and in the table of cosines
+FINENESS = 4  # frequencies for every one that goes once into the length
+AT_ONCE = 256  # frequencies
 PHASES = 64
 COARSE = 8  # bits that waves lose, so that their squares fit into 64
 ROUNDS = 3
@@ -42,23 +44,31 @@ def fit(values: list[Values], width: float, slack: float) -> Comb:
     The fundamental of a Fourier series finds it; least squares over the centroids of what lies near its lines, in all
     profiles together, refine it.
     """
-    length = max(map(len, values))
-    frequencies = np.arange(
-        int(TURN / (width * (1 + slack))), int(TURN / (width * (1 - slack))) + 1, max(1, TURN // (8 * length))
+    low, high = TURN / (width * (1 + slack)), TURN / (width * (1 - slack))
+    frequencies = np.arange(int(low), int(high) + 1, max(1, TURN // (FINENESS * max(map(len, values)))))
+    waves = [_waves(line, frequencies) for line in values]
+    best = int(
+        sum(((re >> COARSE) ** 2 + (im >> COARSE) ** 2 for re, im in waves), np.zeros_like(frequencies)).argmax()
     )
-    cosines = _cosines()
-    waves = []
-    for line in values:
-        turns = np.outer(frequencies, np.arange(len(line))) % TURN // (TURN // TABLE)
-        waves.append([(cosines[turns - quarter] * line).sum(axis=1) for quarter in (0, TABLE // 4)])
-    best = int(sum((wave >> COARSE) ** 2 for both in waves for wave in both).argmax())
     found = TURN / int(frequencies[best])
-    steps = np.arange(PHASES) * (TABLE // PHASES)
+    cosines, steps = _cosines(), np.arange(PHASES) * (TABLE // PHASES)
     phases = [(re[best] * cosines[steps] + im[best] * cosines[steps - TABLE // 4]).argmax() for re, im in waves]
     comb = Comb(found, tuple(int(phase) * found / PHASES for phase in phases))
     for _ in range(ROUNDS):
         comb = _refined(values, comb)
     return comb
+
+
+def _waves(values: Values, frequencies: Values) -> tuple[Values, Values]:
+    """How much of a profile there is in the cosine and the sine of every frequency."""
+    cosines, at = _cosines(), np.arange(len(values))
+    real, imaginary = np.zeros_like(frequencies), np.zeros_like(frequencies)
+    for start in range(0, len(frequencies), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        turns = np.outer(frequencies[part], at) % TURN // (TURN // TABLE)
+        real[part] = (cosines[turns] * values).sum(axis=1)
+        imaginary[part] = (cosines[turns - TABLE // 4] * values).sum(axis=1)
+    return real, imaginary
 
 
 def _refined(values: list[Values], comb: Comb) -> Comb:

@@ -28,7 +28,8 @@ UNIT = 1024  # the root mean square of a profile's values
 STIFFNESS = 2 * UNIT
 SCALES = ((8, 2, 6), (2, 1, 3))  # lines averaged, pixels compared, narrowest cell: soft large cells, then small ones
 SHARE = 20  # a lag at which a profile repeats less than a 20th of itself proposes no width
-PROPOSED = 4
+PROPOSED = 2  # the widths that repeat most, and the narrowest that repeat at least a third as much
+CLEAR = 3
 EVEN = 0.055  # in cells, how far borders may lie from an even comb on average; cells of +-18 % begin at 0.07
 ROUNDED = 0.45  # and in pixels, where borders were drawn at whole ones
 BLURRED = 2  # pixels on either side of a border in which its edge has its centroid
@@ -179,7 +180,13 @@ def _widths(values: list[Values], narrowest: int, widest: int) -> list[int]:
     peak = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & (smooth[1:-1] * SHARE > smooth[0])
     widths = np.flatnonzero(peak) + 2
     widths = widths[widths >= narrowest]
-    return [int(width) for width in widths[np.argsort(-smooth[widths - 1], kind="stable")][:PROPOSED]]
+    if not len(widths):
+        return []
+    heights = smooth[widths - 1]
+    highest = widths[np.argsort(-heights, kind="stable")][:PROPOSED]
+    # Of many cells, some number together may come closer to whole pixels than one, and repeat more.
+    narrow = widths[heights * CLEAR >= heights.max()][:PROPOSED]
+    return sorted({*highest.tolist(), *narrow.tolist()})
 
 
 def _on(lines: Lines, chain: Values, worth: Values, width: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,7 +16,6 @@ from spritebuild_stages.sheets.layout import Rectangle
 
 MAX_ALL_PIXELS = 16 * MAX_PIXELS  # of all frames and companions as they are kept: 1 GiB
 
-SIXTEEN_BITS = 16
 READ_HINT = "a sheet holds PNGs of 8 bits a channel, at most 16 Mpx each"
 
 
@@ -131,32 +129,6 @@ def _digest(layers: list[Rgba]) -> bytes:
 
 def _read(path: Path) -> Rgba:
     try:
-        rgba = png.read(path)
+        return png.read(path)
     except PngError as error:
         raise StageError(str(error), hint=READ_HINT) from error
-    depth, animated = _header(path)
-    if animated:
-        raise StageError(
-            f"{path}: an animated PNG, of which only one picture would be seen", hint="give each of its frames as a PNG"
-        )
-    if depth == SIXTEEN_BITS:
-        raise StageError(
-            f"{path}: 16 bits a channel, of which a sheet would lose half", hint="save it with 8 bits a channel"
-        )
-    return rgba
-
-
-def _header(path: Path) -> tuple[int, bool]:
-    """The bits of a channel or palette index, and whether it is animated, of a PNG that can be read.
-
-    Source: Portable Network Graphics, third edition (W3C, 2025), sections 5.3, 11.2.1 and 11.3.6: acTL before IDAT.
-    """
-    with path.open("rb") as file:
-        start = file.read(len(png.SIGNATURE) + 25)
-        depth = start[len(png.SIGNATURE) + 16]
-        while len(chunk := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", chunk)
-            if kind in (b"acTL", b"IDAT"):
-                return depth, kind == b"acTL"
-            file.seek(length + 4, 1)
-    return depth, False

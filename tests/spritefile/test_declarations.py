@@ -116,7 +116,10 @@ WRONG = [
     ("[sheets.a]", '"sprites" is missing <- a'),
     ('exports.a = {path = "x"}', '"kind" is missing <- a'),
     ('exports.a = {kind = "pixi", path = ""}', 'path must not be empty <- ""'),
-    ('palettes.a = {colors = ["#fff"], most = 3}', "most is for a palette that is chosen here: say sprites <- {colors = [\"#fff\"], most = 3}"),
+    (
+        'palettes.a = {colors = ["#fff"], most = 3}',
+        'most is for a palette that is chosen here: say sprites <- {colors = ["#fff"], most = 3}',
+    ),
     ('palettes.a = {sprites = ["*"], era = "64bit"}', 'era must be "8bit", "16bit" or "32bit", not "64bit" <- "64bit"'),
     ('palettes.a = {sprites = ["*"], save = "a.hex"}', 'a palette is saved as a .gpl file <- "a.hex"'),
 ]

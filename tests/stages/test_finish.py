@@ -268,7 +268,7 @@ def test_a_broken_palette_file_is_an_error_with_its_line(tmp_path: Path) -> None
 def test_what_is_no_png_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_text("GIF89a")
     action = BoundAction(params(), Finish.Inputs(image=tmp_path / "in.png"), Finish.Outputs(image=tmp_path / "out.png"))
-    with pytest.raises(StageError, match=r"in\.png: not a PNG\n\nhint: "):
+    with pytest.raises(StageError, match=r"in\.png: not a PNG but a GIF\n\nhint: "):
         Finish().run(action, Context(memory=tmp_path))
 
 

@@ -157,11 +157,32 @@ def test_pngs_of_other_writers_are_read(mode: str, tmp_path: Path) -> None:
     assert np.array_equal(png.read(tmp_path / "a.png"), np.array(image.convert("RGBA")))
 
 
-def test_gray_of_16_bits_is_scaled_not_clipped(tmp_path: Path) -> None:
-    row = b"\x00" + struct.pack(">3H", 0x0102, 0x0304, 0xFFFF)
-    parts = header(3, 1, 16, 0), (b"tRNS", b"\x01\x02"), (b"IDAT", zlib.compress(row)), (b"IEND", b"")
-    read = png.read(of_chunks(tmp_path / "a.png", *parts))
-    assert read.tolist() == [[[1, 1, 1, 0], [3, 3, 3, 255], [255, 255, 255, 255]]]
+@pytest.mark.parametrize("color", [0, 2, 4, 6])
+def test_16_bits_a_channel_are_refused_since_half_would_be_lost(color: int, tmp_path: Path) -> None:
+    row = b"\x00" + bytes(2 * {0: 1, 2: 3, 4: 2, 6: 4}[color])
+    path = of_chunks(tmp_path / "a.png", header(1, 1, 16, color), (b"IDAT", zlib.compress(row)), (b"IEND", b""))
+    with pytest.raises(png.PngError, match=r"a\.png: 16 bits a channel, .*: save it with 8"):
+        png.read(path)
+
+
+def test_an_animation_is_refused_since_one_picture_would_be_seen(tmp_path: Path) -> None:
+    frames = [Image.new("RGBA", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(png.PngError, match=r"a\.png: an animation, .*: save each of its frames"):
+        png.read(tmp_path / "a.png")
+
+
+def test_jpeg_by_the_name_of_a_png_is_called_what_it_is(tmp_path: Path) -> None:
+    Image.new("CMYK", (4, 4)).save(tmp_path / "a.png", "JPEG")
+    with pytest.raises(png.PngError, match=r"a\.png: not a PNG but a JPEG"):
+        png.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("alphas", [(0, 10), (0, 10, 255), (10,), (0,), (255, 0), (9, 10, 0)])
+def test_palettes_keep_every_alpha(alphas: tuple[int, ...], tmp_path: Path) -> None:
+    parts = header(3, 1, 8, 3), (b"PLTE", bytes(range(9))), (b"tRNS", bytes(alphas))
+    path = of_chunks(tmp_path / "a.png", *parts, (b"IDAT", zlib.compress(b"\x00\x00\x01\x02")), (b"IEND", b""))
+    assert png.read(path)[0, :, 3].tolist() == [*alphas, 255, 255, 255][:3]
 
 
 def test_a_large_picture_is_refused_by_its_header(tmp_path: Path) -> None:

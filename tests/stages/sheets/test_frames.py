@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -127,25 +125,13 @@ def test_every_frame_can_be_shown_by_what_is_stored(some: list[Rgba], duplicates
 def test_an_animated_png_is_an_error_that_says_so(tmp_path: Path) -> None:
     stills = [Image.fromarray(noise(seed)) for seed in range(2)]
     stills[0].save(tmp_path / "a.png", save_all=True, append_images=stills[1:])
-    with pytest.raises(StageError, match=r"a\.png: an animated PNG.*\n\nhint: give each of its frames as a PNG"):
-        read(["a"], [tmp_path / "a.png"], {}, trim=False)
-
-
-@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
-def test_sixteen_bits_are_an_error_that_says_so(color: int, channels: int, tmp_path: Path) -> None:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 16, color, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 + 2 * channels))) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(png.SIGNATURE + data)
-    with pytest.raises(StageError, match=r"a\.png: 16 bits a channel.*\n\nhint: save it with 8 bits"):
+    with pytest.raises(StageError, match=r"a\.png: an animation, .*: save each of its frames as a PNG"):
         read(["a"], [tmp_path / "a.png"], {}, trim=False)
 
 
 def test_cmyk_is_no_png(tmp_path: Path) -> None:
     Image.new("CMYK", (2, 2)).save(tmp_path / "a.png", format="JPEG")
-    with pytest.raises(StageError, match=r"a\.png: not a PNG\n\nhint: a sheet holds PNGs of 8 bits"):
+    with pytest.raises(StageError, match=r"a\.png: not a PNG but a JPEG\n\nhint: a sheet holds PNGs of 8 bits"):
         read(["a"], [tmp_path / "a.png"], {}, trim=False)
 
 
