@@ -66,7 +66,7 @@ def _or_slot(value: dict[str, Any]) -> dict[str, Any]:
     """The schema of a choice of texts, which a word of the sprite's matrix may make: `{anchor}`."""
     if not any(isinstance(choice, str) for choice in value.get("enum", ())):
         return value
-    rest = {key: value[key] for key in value.keys() - {"enum", "type"}}
+    rest = {key: said for key, said in value.items() if key not in ("enum", "type")}
     return {"anyOf": [{"enum": value["enum"]}, {"type": "string", "pattern": r"\{.+\}"}], **rest}
 
 
