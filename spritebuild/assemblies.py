@@ -119,8 +119,9 @@ class Assemblies:
             colors, palettes = self._palette(name, (*place, "palette"))
             del said["palette"]
         limits = {**said, **({"palette": colors} if colors else {})}
-        values: dict[str, Any] = {"names": list(sprites), "limits": limits}
-        piece = self._piece(self.styles.stages[ART_CHECK], values, place, {"limits": "", "names": ""})
+        tiles = {name: sprite.look.values["tile"] for name, sprite in sprites.items() if "tile" in sprite.look.values}
+        values: dict[str, Any] = {"names": list(sprites), "limits": limits, "tiles": tiles}
+        piece = self._piece(self.styles.stages[ART_CHECK], values, place, {"limits": "", "names": "", "tiles": ""})
         if piece is None:
             return
         inputs: list[tuple[str, Ref]] = list(palettes.items())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from spritebuild_stages.art.measured import Measured
     from spritebuild_stages.ops.quantize import Palette
 
+AXES = {"x": "x", "y": "y", "both": "xy"}
 FEW = 20  # references, of which a 5th and a 95th percentile are the least and the greatest
 
 
 class ArtCheckParams(Params):
     names: tuple[str, ...] = Field(min_length=1, description="The sprites' names, one each, all different.")
+    tiles: dict[str, Literal["x", "y", "both"]] = Field(
+        {}, description="Along which sides a sprite is to meet itself, by its name."
+    )
     limits: Limits = Field(
         Limits(), description="What every sprite must keep to; a measure without one is not limited."
     )
@@ -64,11 +69,12 @@ class ArtCheck(Stage):
                 f"{len(params.names)} names for {len(inputs.images)} images", hint="give each image one name"
             )
         palette = _palette(params.limits, inputs.palettes)
-        sprites = with_twins(params.names, list(_measured(inputs.images, palette)))
+        axes = [AXES[params.tiles[name]] if name in params.tiles else "" for name in params.names]
+        sprites = with_twins(params.names, list(_measured(inputs.images, palette, axes)))
         normal = None
         if inputs.references:
             stems = [path.stem for path in inputs.references]
-            normal = judging.references(with_twins(stems, list(_measured(inputs.references, ()))))
+            normal = judging.references(with_twins(stems, list(_measured(inputs.references, (), itertools.repeat("")))))
         findings = judging.judged(sprites, params.limits, normal)
         found = report(params.names, sprites, findings, normal)
         text = json.dumps(found, indent=1, ensure_ascii=False)
@@ -90,13 +96,13 @@ def _warnings(count: int) -> list[str]:
     return [f"{pictures} little of what is normal: {FEW} or more give ranges that hold"]
 
 
-def _measured(paths: Iterable[Path], palette: Palette) -> Iterator[Measured]:
+def _measured(paths: Iterable[Path], palette: Palette, axes: Iterable[str]) -> Iterator[Measured]:
     from spritebuild_stages.art.measured import measured
     from spritebuild_stages.images import png
 
-    for path in paths:
+    for path, meeting in zip(paths, axes, strict=False):
         try:
-            yield measured(png.read(path), palette)
+            yield measured(png.read(path), palette, meeting)
         except png.PngError as error:
             raise StageError(str(error), hint="sprites and references are PNGs of at most 16 Mpx") from error
 

@@ -37,6 +37,7 @@ WIDENED = Fraction(1, 4)  # of the usual range, on both sides: a tenth of a styl
 SEEN = 3  # pixels outside of a range of shares: fewer are chance where a sprite has few
 RARE = 20  # a scale that fewer than a 20th of the references have is none of the style
 HARDLY_DISTINCT = Fraction(1, 20)
+BROKEN_SEAM = Fraction(17, 25)  # above are 5 % of seamless tiles, and 53 % of broken ones
 ALWAYS_WRONG = ("soft_alpha", "mixels")
 
 
@@ -100,6 +101,7 @@ def _findings(sprite: Measured, limits: Limits, normal: References | None, commo
     judges: dict[str, Callable[[Value], Finding]] = {
         "scale": lambda value: _scale(value, limits, normal, common),
         "distinct": lambda value: _distinct(value, limits, normal),
+        "seam": lambda value: _seam(value, limits),
     }
     for measure in ORDER:
         if measure in values:
@@ -109,7 +111,7 @@ def _findings(sprite: Measured, limits: Limits, normal: References | None, commo
 
 ORDER = (
     *("colors", "palette", "orphans", "scale", "mixels", "detail", "soft_alpha", "banding"),
-    *("outline", "silhouette", "fill", "parts", "distinct"),
+    *("outline", "silhouette", "fill", "parts", "distinct", "seam"),
 )
 
 
@@ -178,6 +180,13 @@ def _distinct(value: Value, limits: Limits, normal: References | None) -> Findin
         return Finding("distinct", value, "notice" if outside else "ok", "references", normal.distinct)
     twice = not value.count and not value.details["apart"]
     return Finding("distinct", value, "notice" if twice else "ok", "pixel art")
+
+
+def _seam(value: Value, limits: Limits) -> Finding:
+    if limits.seam is not None:
+        high = Fraction(repr(limits.seam))
+        return Finding("seam", value, "violation" if value.number > high else "ok", "limit", (None, high))
+    return Finding("seam", value, "notice" if value.number > BROKEN_SEAM else "ok", "pixel art")
 
 
 def _apart(value: Value) -> Fraction:

@@ -30,6 +30,9 @@ class Limits(BaseModel):
     silhouette: Share | None = Field(
         None, description="The least share of the border that stands out, on a dark and on a light ground."
     )
+    seam: Share | None = Field(
+        None, description="The most that a tile's seam may be newer than its inside: 0.5 is seamless, 1 is torn."
+    )
     distinct: Share | None = Field(
         None, description="The least distance from the nearest other silhouette, unless the colors are told apart."
     )

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from spritebuild_stages.art import banding, cells, measures, silhouette
 from spritebuild_stages.art.picture import Picture
 from spritebuild_stages.ops.quantize import Palette
+from spritebuild_stages.ops.seam import seam
 
+PARTS = 1000  # of which a seam's place among the cuts inside is told
 FULL = 10, 9  # of the canvas to what is visible: a tile, whose silhouette is its canvas, not a shape
 
 
@@ -40,8 +42,10 @@ class Measured:
     shape: silhouette.Shape | None
 
 
-def measured(rgba: NDArray[np.uint8], palette: Palette = ()) -> Measured:
+def measured(rgba: NDArray[np.uint8], palette: Palette = (), axes: str = "") -> Measured:
     """Everything that is measured of a picture alone, uint8 (H, W, 4); violations where there is a palette.
+
+    `axes` are those along which it is to meet itself: "x", "y" or "xy".
 
     An enlargement is measured by its true pixels. Where no pixel is visible, nothing is measured but that.
     """
@@ -52,6 +56,8 @@ def measured(rgba: NDArray[np.uint8], palette: Palette = ()) -> Measured:
     values = {"fill": Value(visible, area)}
     if not visible:
         return Measured(size, values, None)
+    if axes:
+        values["seam"] = Value(round(PARTS * seam(rgba, axes)), PARTS)
     values["colors"] = Value(measures.colors(picture))
     if palette:
         count, worst = measures.foreign(picture, palette)

@@ -98,6 +98,10 @@ def _distinct(value: Value) -> str:
     return f"{_percent(1 - value.number)} of its silhouette is that of {other}, {colors}"
 
 
+def _seam(value: Value) -> str:
+    return f"its seam looks newer than {_percent(value.number)} of its inside, where a seamless one is near 50 %"
+
+
 def _size(value: Value) -> str:
     return "x".join(map(str, value.details["size"]))
 
@@ -122,6 +126,7 @@ SAID: Mapping[str, Callable[[Any], str]] = {
     "fill": _fill,
     "parts": _parts,
     "distinct": _distinct,
+    "seam": _seam,
 }
 MEASURES = tuple(SAID)
 

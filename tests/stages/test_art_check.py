@@ -48,7 +48,9 @@ def check(
         paths[name] = folder / f"{name}.png"
         png.write(paths[name], rgba)
     palettes = told.pop("palettes", {})
-    params = ArtCheck.Params.model_validate({"names": told.pop("names", tuple(images)), "limits": told})
+    params = ArtCheck.Params.model_validate(
+        {"names": told.pop("names", tuple(images)), "tiles": told.pop("tiles", {}), "limits": told}
+    )
     inputs = ArtCheck.Inputs(
         images=tuple(paths[name] for name in images),
         references=tuple(path for name, path in paths.items() if name not in images),
@@ -107,6 +109,20 @@ def test_the_same_sprites_give_the_same_bytes_and_another_order_the_same_verdict
 def test_few_references_are_warned_of(tmp_path: Path) -> None:
     assert "1 reference says little" in check(tmp_path, {"hero": hero()}, [hero()])[1]["warnings"][0]
     assert check(tmp_path, {"hero": hero()}, [hero()] * 20)[1] == {"warnings": []}
+
+
+def test_a_torn_tile_is_noticed_and_a_seamless_one_is_not(tmp_path: Path) -> None:
+    bricks = np.full((8, 12, 4), (150, 60, 40, 255), np.uint8)
+    bricks[::4] = bricks[:4, 3] = bricks[4:, 9] = (60, 50, 50, 255)
+    wall = np.tile(bricks, (5, 4, 1))
+    whole, torn = wall[:32, :36], wall[:35, :41]
+    tiles = {"whole": "both", "torn": "both"}
+    report, _ = check(tmp_path, {"whole": whole, "torn": torn}, tiles=tiles)
+    found = {one["name"]: [f for f in one["findings"] if f["measure"] == "seam"] for one in report["sprites"]}
+    assert [finding["verdict"] for finding in found["whole"] + found["torn"]] == ["ok", "notice"]
+    assert "of its inside, where a seamless one is near 50 %" in found["torn"][0]["sentence"]
+    report, _ = check(tmp_path, {"whole": whole, "torn": torn}, tiles={"torn": "both"}, seam=0.4)
+    assert report["summary"]["measures"]["seam"]["violations"] == 1
 
 
 def test_names_of_any_script_are_written_as_they_are(tmp_path: Path) -> None:
