@@ -278,11 +278,12 @@ def _paint(layout: Layout, cuts: Sequence[Cut], placed: Placed, extrude: int, fo
     from spritebuild_stages.sheets.painting import paint
 
     folder.mkdir(parents=True, exist_ok=True)
+    cell = placed.grid.cell if placed.grid else None
     for number, page in enumerate(layout.pages):
         spots = zip(placed.shared.stored, placed.packed.spots, strict=True)
         here = [(cuts[frame], spot) for frame, spot in spots if spot.page == number]
         pictures = [(cut.kept, spot.x, spot.y) for cut, spot in here]
-        png.write(folder / page.image, paint((page.width, page.height), pictures, extrude))
+        png.write(folder / page.image, paint((page.width, page.height), pictures, extrude, cell))
         for role, file in page.companions.items():
             pictures = [(cut.companions[role], spot.x, spot.y) for cut, spot in here]
-            png.write(folder / file, paint((page.width, page.height), pictures, extrude))
+            png.write(folder / file, paint((page.width, page.height), pictures, extrude, cell))

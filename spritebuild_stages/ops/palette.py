@@ -105,7 +105,10 @@ def _pixels(path: Path) -> Iterator[Color]:
         rgba = png.read(path)
     except png.PngError as error:
         raise PaletteError(str(error)) from error
-    opaque = rgba[rgba[..., 3] == 255][:, :3].astype(np.uint32)
+    alpha = rgba[..., 3]
+    if translucent := int(np.count_nonzero((alpha > 0) & (alpha < 255))):
+        raise PaletteError(f"{path}: {translucent:,} translucent pixels: a palette's colors are opaque")
+    opaque = rgba[alpha == 255][:, :3].astype(np.uint32)
     packed, first = np.unique(opaque @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_index=True)
     for value in packed[np.argsort(first)].tolist():
         yield value >> 16, value >> 8 & 255, value & 255

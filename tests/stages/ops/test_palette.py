@@ -142,12 +142,18 @@ def test_a_picture_gives_its_opaque_colors_in_reading_order(tmp_path: Path) -> N
     rgba = np.array(
         [
             [[9, 9, 9, 255], [1, 1, 1, 255], [9, 9, 9, 255]],
-            [[7, 7, 7, 254], [5, 5, 5, 0], [3, 3, 3, 255]],
+            [[7, 7, 7, 0], [5, 5, 5, 0], [3, 3, 3, 255]],
         ],
         np.uint8,
     )
     png.write(tmp_path / "a.png", rgba)
     assert parse(tmp_path / "a.png") == ((9, 9, 9), (1, 1, 1), (3, 3, 3))
+
+
+def test_a_picture_with_translucent_colors_is_no_palette(tmp_path: Path) -> None:
+    png.write(tmp_path / "a.png", np.array([[[9, 9, 9, 255], [1, 1, 1, 128]]], np.uint8))
+    with pytest.raises(PaletteError, match=r"a\.png: 1 translucent pixels: a palette's colors are opaque"):
+        parse(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,11 @@ def test_nothing_is_painted_twice() -> None:
     first, second = noise(2, 2), noise(3, 2)
     page = paint((5, 2), [(first, 0, 0), (second, 2, 0)], 0)
     assert np.array_equal(page, np.concatenate([first, second], axis=1))
+
+
+def test_in_a_grid_the_edges_of_the_cell_are_repeated_not_those_of_a_smaller_picture() -> None:
+    red = np.full((2, 2, 4), (255, 0, 0, 255), np.uint8)
+    page = paint((8, 8), [(red, 2, 2)], 2, (4, 4))
+    assert (page[:4, :4, 3] == 255).all()  # extruded up and to the left, where it touches its cell
+    assert not page[4:].any()
+    assert not page[:, 4:].any()
