@@ -97,7 +97,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         _remember(project, todo, result, whole=whole)
         project.store.settle()
     _raise_failures(result)
-    delivery.raise_regressions()
+    delivery.raise_refusals()
     if whole:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)

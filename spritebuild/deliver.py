@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,17 +31,18 @@ class Delivery:
     entries: dict[str, Entry] = field(init=False)
     pending: dict[str, str] = field(default_factory=dict)
     regressions: list[str] = field(default_factory=list)
+    refused: list[PolicyError] = field(default_factory=list)
     platforms: dict[str, Mapping[str, str]] = field(default_factory=dict)
     made_on: dict[str, Mapping[str, str]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     installed: int = 0
     removed: int = 0
     delivered: float = field(default_factory=time.monotonic)
-    owners: dict[str, str] = field(init=False)  # the asset that a file belongs to, by its path in lower case
+    owners: dict[str, str] = field(init=False)  # who makes a file, by its path in lower case
 
     def __post_init__(self) -> None:
-        installs = (path for action in self.project.graph.actions.values() for _, path in action.installs)
-        self.owners = {path.lower(): path for path in installs}
+        actions = self.project.graph.actions.values()
+        self.owners = {path.lower(): action.target for action in actions for _, path in action.installs}
         self.entries = dict(self.project.known.lock)
 
     def receive(self, action: Action, key: str | None, outputs: Mapping[str, str]) -> None:
@@ -52,16 +52,25 @@ class Delivery:
         for name, path in action.installs:
             entry = self.entries.get(path)
             made = outputs[name]
-            if entry is None or entry.recipe != action.recipe:
+            agreed = entry is not None and entry.recipe == action.recipe
+            known = (entry.digest, self.project.known.stand_ins.get(entry.digest)) if entry else ()
+            other = agreed and made not in known
+            if entry and other and not self._stands_in(entry, action, made):
+                self.regressions.append(path)
+                continue
+            try:
+                files = self._files(action, path, made) if self.present.get(path) != made else {}
+                for place in files:
+                    self.installer.check_way(place)
+            except PolicyError as error:
+                self.refused.append(error)  # the others are none the worse for it
+                continue
+            if not agreed:
                 self.entries[path] = lock.renewed(entry, self._entry(action, path, made))
-            elif made != self.project.known.stand_ins.get(entry.digest, entry.digest) and made != entry.digest:
-                if not _alike(path, entry.looks, self._looks(path, made)) or entry.platform == self._platform(action):
-                    self.regressions.append(path)
-                    continue
+            elif entry and other:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
-            if self.present.get(path) != made:
-                self.pending |= self._files(action, path, made)
+            self.pending |= files
         if self.pending and time.monotonic() - self.delivered > INSTALL_EVERY:
             self.deliver()
 
@@ -90,8 +99,15 @@ class Delivery:
                 self.status.warning(f"{path} is no longer declared, but was edited by hand: it is left in place")
         self.entries = {path: entry for path, entry in self.entries.items() if path in assets}
 
-    def raise_regressions(self) -> None:
-        """Raise RegressionError if anything came out unlike the lock."""
+    def raise_refusals(self) -> None:
+        """Raise PolicyError if anything could not be installed, RegressionError if anything is unlike the lock."""
+        if len(self.refused) > 1:
+            facts = [(str(error.where or ""), error.message) for error in self.refused[:20]]
+            raise PolicyError(
+                f"{len(self.refused)} assets could not be installed", facts=facts, hint=self.refused[0].hint
+            )
+        if self.refused:
+            raise self.refused[0]
         if self.regressions:
             raise RegressionError(
                 f"{len(self.regressions)} asset{'s' * (len(self.regressions) > 1)} came out unlike the lock",
@@ -113,6 +129,12 @@ class Delivery:
         files = self.project.store.listed(made) if lock.is_folder(path) else {}
         return Entry(path, action.recipe, made, "", platform, seen, files)
 
+    def _stands_in(self, entry: Entry, action: Action, made: str) -> bool:
+        """Whether bytes of another platform may stand in for the locked ones: they look the same."""
+        if entry.platform == self._platform(action):
+            return False
+        return _alike(entry.path, entry.looks, self._looks(entry.path, made))
+
     def _looks(self, path: str, made: str) -> Mapping[str, Any]:
         """The looks of an asset; of a folder's pictures, by file."""
         store = self.project.store
@@ -131,10 +153,11 @@ class Delivery:
         files = entry.files if entry is not None and entry.digest == made else self.project.store.listed(made)
         found = lock.placed(path, files)
         for place in found:
-            other = self.owners.setdefault(place.lower(), path)
-            if other != path or not fnmatch.fnmatchcase(place, path):
-                fault = f"is also made by {other}" if other != path else f"does not belong to {path}"
-                raise PolicyError(fault, where=place, facts=[("made by", action.target)], hint="give one another name")
+            owner = self.owners.setdefault(place.lower(), action.target)
+            if owner != action.target or not place.startswith(path[:-1]):
+                fault = f"is also made by {owner}" if owner != action.target else f"does not belong to {path}"
+                hint = "give one of them another name, category or path"
+                raise PolicyError(fault, where=place, facts=[("made by", action.target)], hint=hint)
         return {place: name for place, name in found.items() if self.project.known.asset(place) != name}
 
     def _platform(self, action: Action) -> str:

@@ -47,11 +47,12 @@ class Installer:
 
     def refuse_foreign(self, path: str, present: str) -> None:
         """Raise PolicyError if what is at `path`, of digest `present` (empty: a folder), is not ours to replace."""
-        if not present or (path not in self.recorded and not self._ours(path, present)):
+        known = path in self.recorded or path in self.lock or path in self.in_folders
+        if not present or not (known or self._ours(path, present)):
             raise PolicyError(
                 "is in the way: spritebuild did not make this file and will not overwrite it",
                 where=path,
-                hint="move it away, or give the sprite another name or category",
+                hint="move it away, or have what is made of that name go elsewhere: another name, category or path",
             )
 
     def install(self, assets: Mapping[str, str]) -> list[tuple[str, str | None]]:
@@ -62,7 +63,7 @@ class Installer:
         if not assets:
             return []
         for path in assets:
-            self._check_way(path)
+            self.check_way(path)
         rows = {path: name for path, name in assets.items() if self.recorded.get(path) != name}
         self.store.record_installed(rows.items())
         self.store.commit()
@@ -90,6 +91,8 @@ class Installer:
         """Remove a stale asset if it is still as it was installed; says whether it is gone. It is ours no longer."""
         final = self.root / path
         try:
+            if not final.parent.resolve().is_relative_to(self.root.resolve()):
+                raise FileNotFoundError(path)  # a link leads out of the project: what lies there is not ours
             mine = self._ours(path, self.files.of(final))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             mine = False
@@ -104,8 +107,8 @@ class Installer:
         self.recorded.pop(path, None)
         return mine or not final.exists()
 
-    def _check_way(self, path: str) -> None:
-        """Check that `path` may be written, and make its folder."""
+    def check_way(self, path: str) -> None:
+        """Check that `path` may be written, and make its folder. Raises PolicyError."""
         final = f"{self.root}/{path}"
         folder = os.path.dirname(final)
         if folder not in self.contained:

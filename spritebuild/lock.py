@@ -77,7 +77,7 @@ def read(root: Path) -> dict[str, Entry]:
     found = {entry.path: entry for entry in entries}
     if len(found) != len(entries):
         twice = next(entry.path for n, entry in enumerate(entries) if entry.path in {e.path for e in entries[:n]})
-        raise LockError(f"{twice} is there twice", where=PATH, hint="keep one of the two lines, or `spritebuild lock`")
+        raise LockError(f"{twice} is there twice", where=PATH, hint="keep one of the two lines")
     return found
 
 
@@ -105,7 +105,16 @@ def _lines(text: str) -> list[str]:
 
 def _sound(entry: Entry) -> bool:
     texts = (entry.path, entry.recipe, entry.digest, entry.approved, entry.platform)
-    return all(type(text) is str for text in texts) and type(entry.looks) is dict and type(entry.files) is dict
+    if not (all(type(text) is str for text in texts) and type(entry.looks) is dict and type(entry.files) is dict):
+        return False
+    return all(type(digest) is str for digest in entry.files.values()) and all(map(_inside, (entry.path, *entry.files)))
+
+
+def _inside(path: str) -> bool:
+    """Whether a path of the lock stays below the project: nothing else is ever installed, compared or removed."""
+    return (
+        bool(path) and path[0] != "/" and "\0" not in path and not {"..", ".git", ".spritebuild"} & {*path.split("/")}
+    )
 
 
 def text(entries: Iterable[Entry]) -> str:

@@ -62,6 +62,7 @@ def resolve(
     for name in spritefile.evaluations:
         resolver.evaluation(name, assemblies)
     resolver.trainings.all()
+    resolver.check_folders()
     if faults.found:
         raise SpritefileError(faults.found)
     return Graph.of(resolver.actions)
@@ -257,6 +258,8 @@ class _Resolver:
             if self.faults.found:
                 return
             ready = [name for name in left if self._choose(name, declared[name])]
+            if self.faults.found:
+                return
             if not ready:
                 message = f"{' and '.join(f'palettes.{name}' for name in left)} wait for each other"
                 hint = "a palette is chosen from pictures to which none that waits for it has been applied"
@@ -284,6 +287,15 @@ class _Resolver:
             self.install((("palette", declared.save),), ("palettes", name))
         self.palettes[name] = Output(action.id, "palette")
         return True
+
+    def check_folders(self) -> None:
+        """A folder that is called like a file is a fault."""
+        for folder in {path.rpartition("/")[0] for path in self.makers}:
+            parts = folder.split("/")
+            for length in range(1, len(parts) + 1):
+                if (file := "/".join(parts[:length])) in self.makers:
+                    hint = "give one of them another name or category"
+                    self.faults.blame(self.makers[file], f"{file} would be a file and a folder", hint)
 
     # What is made of finished sprites
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,6 +74,7 @@ class Store:
         self._absent: bool | None = None  # whether there was no database when first asked
         self._database: sqlite3.Connection | None = None
         self._committed = 0.0
+        self._assembling = threading.Lock()  # threads that read one folder must not put it together at once
 
     # Blobs
 
@@ -165,7 +167,8 @@ class Store:
         Small ones are hashed every time, large ones once for as long as their file is not written to.
         """
         if name[-1:] == "/":
-            return self._checked_folder(name)
+            with self._assembling:
+                return self._checked_folder(name)
         path = self.path(name)
         try:
             now = digest.signature(os.stat(path))

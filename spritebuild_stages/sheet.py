@@ -28,10 +28,18 @@ def _several(patterns: str | tuple[str, ...]) -> tuple[str, ...]:
     return (patterns,) if isinstance(patterns, str) else patterns
 
 
+def _called(name: str) -> str:
+    """A name that may be part of a file's name, and of a text of any format."""
+    if not 1 <= len(name) <= 100 or not name.isprintable() or name != name.strip() or set(name) & set('/\\:*?"<>|'):
+        raise ValueError('a name has up to 100 printable characters, and none of / \\ : * ? " < > |')
+    return name
+
+
 Length = Annotated[int, Field(ge=0, le=16384)]
 Coordinate = Annotated[float, Field(ge=-65536, le=65536)]
 Milliseconds = Annotated[int, Field(ge=1, le=65535)]
 Pivot = Anchor | tuple[Coordinate, Coordinate]
+Called = Annotated[str, AfterValidator(_called)]
 Patterns = Annotated[str | tuple[str, ...], AfterValidator(_several), Field(min_length=1)]
 
 
@@ -89,8 +97,8 @@ class SheetParams(Params):
     pivots: dict[str, Pivot] = Field({}, description="The same by frames' names or globs.")
     duration: Milliseconds = Field(100, description="How long a frame is shown.")
     durations: dict[str, Milliseconds] = Field({}, description="The same by frames' names or globs.")
-    tags: dict[str, TagOf] = Field({}, description="Animations by their names.")
-    slices: dict[str, SliceOf] = Field({}, description="Parts of frames by their names.")
+    tags: dict[Called, TagOf] = Field({}, description="Animations by their names.")
+    slices: dict[Called, SliceOf] = Field({}, description="Parts of frames by their names.")
 
     @field_validator("names")
     @classmethod
@@ -112,6 +120,16 @@ class SheetParams(Params):
         if names := info.data.get("names"):
             selection.told(values, names)
         return values
+
+    @field_validator("tags", "slices")
+    @classmethod
+    def _told_apart(cls, named: dict[str, Any]) -> dict[str, Any]:
+        """File systems exist that do not tell A from a, and exports call files by these names."""
+        seen: dict[str, str] = {}
+        for name in named:
+            if (other := seen.setdefault(name.casefold(), name)) != name:
+                raise ValueError(f"{other!r} and {name!r} differ in case alone")
+        return named
 
     @field_validator("tags")
     @classmethod

@@ -104,6 +104,49 @@ def test_clone_without_a_store_has_nothing_to_do_if_it_has_the_files(game: Proje
     assert clone.lock_text() == game.lock_text()
 
 
+def test_exported_text_that_somebody_saved_again_is_put_right_in_a_clone_too(game: Project, tmp_path: Path) -> None:
+    text = next((game.root / "game/engine").glob("*.tres"))
+    before = text.read_bytes()
+    text.write_bytes(before + b"\n")
+    clone = game.clone(tmp_path / "clone", assets=True)
+    status = clone.build()
+    assert [line for line in status.said if "edited by hand" in line]
+    assert (clone.root / text.relative_to(game.root)).read_bytes() == before
+    assert (clone.root / ".spritebuild/replaced" / text.relative_to(game.root)).read_bytes() == before + b"\n"
+
+
+def test_what_a_link_leads_to_outside_the_project_is_never_removed(game: Project, tmp_path: Path) -> None:
+    shutil.move(game.root / "game/web", tmp_path / "outside")
+    (game.root / "game/web").symlink_to(tmp_path / "outside")
+    before = sorted(path.name for path in (tmp_path / "outside").iterdir())
+    game.edit("exports.web", None).build()
+    assert sorted(path.name for path in (tmp_path / "outside").iterdir()) == before
+
+
+def test_one_file_in_the_way_keeps_nothing_else_from_being_installed(project: Project) -> None:
+    exports = {"web": {"kind": "plain", "path": "web"}, "engine": {"kind": "godot", "path": "engine"}}
+    project.write({**ISLAND, "exports": exports})
+    project.file("web/items.png", "a drawing")
+    with pytest.raises(PolicyError, match="in the way"):
+        project.build()
+    assert {"assets/potion.png", "assets/items*", "engine/*"} <= project.lock().keys()
+    assert "web/*" not in project.lock()
+    (project.root / "web/items.png").unlink()
+    assert project.build().ran == []
+    assert under(project, "web")
+
+
+def test_many_exports_of_one_sheet_read_it_side_by_side(project: Project) -> None:
+    exports = {f"e{n}": {"kind": "plain", "path": f"out/{n}"} for n in range(12)}
+    project.write({**ISLAND, "exports": exports}).build(jobs=8)
+    assert len({json.dumps(list(under(project, f"out/{n}"))) for n in range(12)}) == 1
+
+
+def test_file_that_would_be_a_folder_too_is_refused(project: Project) -> None:
+    sheets = {"all": {"sprites": ["*"], "category": "potion.png"}}
+    assert "assets/potion.png would be a file and a folder" in refusal(project, sheets=sheets)
+
+
 def test_stale_export_is_refused_by_a_locked_build(game: Project) -> None:
     game.edit("sheets.items.extrude", 2)
     with pytest.raises(LockError) as caught:
@@ -149,6 +192,8 @@ def test_folder_of_another_platform_is_judged_by_the_looks_of_its_pictures(
         ("game/web/more", "overlaps with exports.web"),
         ("../web", 'contains ".."'),
         (".git/web", "cannot be an export's folder"),
+        ("lockfiles/models", "cannot be an export's folder"),
+        ("stages", "cannot be an export's folder"),
     ],
 )
 def test_export_needs_a_folder_of_its_own(project: Project, path: str, message: str) -> None:

@@ -17,9 +17,17 @@ POTION = Entry("assets/potion.png", "a" * 64, "b" * 64)
 SWORD = Entry("assets/sword.png", "c" * 64, "d" * 64, "d" * 64, "e" * 12, {"size": [32, 32], "phash": "f"})
 
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
+def _below(path: str) -> bool:
+    return path[0] != "/" and "\0" not in path and ".." not in path.split("/")
+
+
 looks = st.just({}) | st.fixed_dictionaries({"size": st.lists(st.integers(1, 99), min_size=2, max_size=2)})
 entries = st.lists(
-    st.builds(Entry, st.text(min_size=1), digests, digests, st.just("") | digests, st.text(max_size=3), looks),
+    st.builds(
+        Entry, st.text(min_size=1).filter(_below), digests, digests, st.just("") | digests, st.text(max_size=3), looks
+    ),
     unique_by=lambda entry: entry.path,
     max_size=8,
 )
@@ -35,6 +43,24 @@ def test_project_without_a_lock_has_an_empty_one(tmp_path: Path) -> None:
     assert lock.files(tmp_path) == []
     assert not lock.write(tmp_path, [])
     assert not (tmp_path / "lockfiles").exists()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"path": "../victim"},
+        {"path": "/etc/victim"},
+        {"path": "a/../../victim"},
+        {"path": ".git/config"},
+        {"path": "out/*", "files": {"../../victim": "0" * 64}},
+        {"path": "out/*", "files": {"/etc/victim": "0" * 64}},
+        {"path": "out/*", "files": {"a": 1}},
+    ],
+)
+def test_line_that_leads_out_of_the_project_is_refused(tmp_path: Path, row: dict[str, object]) -> None:
+    write(tmp_path, json.dumps({"recipe": "x", "digest": "0" * 64, **row}) + "\n")
+    with pytest.raises(LockError, match="not an entry"):
+        lock.read(tmp_path)
 
 
 @settings(max_examples=30)

@@ -47,7 +47,9 @@ def clean(file: Path | None, store: bool) -> None:
     with held(find(file), PlainStatus()) as project, machine_errors():
         idle.forget(project.root)
         installer = Installer(project.root, project.store, project.known.lock, project.known.files)
-        gone = [installer.remove(path) for path in list(installer.recorded)]
+        locked = (path for entry in project.known.lock.values() for path in entry.installed())
+        there = [path for path in {*installer.recorded, *locked} if (project.root / path).exists()]
+        gone = [installer.remove(path) for path in sorted(there)]
         if store:
             project.store.close()
             for child in idle.state_folder(project.root).iterdir():  # the lock file stays: it is held

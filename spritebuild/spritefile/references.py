@@ -159,7 +159,11 @@ def _sources(draft: Draft) -> Iterator[Mistake]:
         if palette.file is not None:
             yield from _present(draft, ("palettes", name, "file"), palette.file)
         if palette.save is not None:
-            yield from _inside(draft, ("palettes", name, "save"), palette.save)
+            keys = ("palettes", name, "save")
+            mistakes = [*_inside(draft, keys, palette.save)]
+            yield from mistakes
+            if not mistakes and (what := _reserved(draft, _parts(palette.save))):
+                yield Mistake(keys, f"save {say(palette.save)} lies in {what}", "put it elsewhere", key=False)
 
 
 def _trainings(draft: Draft) -> Iterator[Mistake]:
@@ -210,15 +214,15 @@ def _exports(draft: Draft) -> Iterator[Mistake]:
     """Every export has a folder of its own, of which nothing else is a part."""
     taken: dict[tuple[str, ...], str] = {}
     if draft.project is not None:
-        taken[_parts(draft.project.assets)] = "the assets"
+        taken[_real(draft, draft.project.assets)] = "the assets"
     for name, export in draft.tables.exports.items():
         path: Keys = ("exports", name, "path")
         mistakes = [*_inside(draft, path, export.path)]
         yield from mistakes
-        parts = _parts(export.path)
         if mistakes:
             continue
-        if not parts or parts[0] in NOT_FOR_ASSETS:
+        parts = _real(draft, export.path)
+        if not parts or _reserved(draft, parts):
             hint = 'give the export a folder of its own, such as "game/sprites"'
             yield Mistake(path, f"path {say(export.path)} cannot be an export's folder", hint, key=False)
             continue
@@ -227,6 +231,22 @@ def _exports(draft: Draft) -> Iterator[Mistake]:
                 message = f"path {say(export.path)} overlaps with {what}"
                 yield Mistake(path, message, "give each export a folder of its own", key=False)
         taken[parts] = f"exports.{name}"
+
+
+def _real(draft: Draft, path: str) -> tuple[str, ...]:
+    """The parts of a path where its links lead."""
+    try:
+        return _parts(inside(draft.root, path).relative_to(draft.root.resolve()).as_posix())
+    except ValueError:
+        return _parts(path)
+
+
+def _reserved(draft: Draft, parts: tuple[str, ...]) -> str:
+    """The folder that is for something else, if a path lies in one."""
+    others = [*NOT_FOR_ASSETS, "lockfiles"]
+    if draft.project is not None and draft.project.stages is not None:
+        others.append(draft.project.stages)
+    return next((other for other in others if parts[: len(_parts(other))] == _parts(other)), "")
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -496,3 +496,16 @@ def test_a_set_of_real_sprites_comes_back_pixel_by_pixel(tmp_path: Path) -> None
     made = described(tmp_path)
     shown = Exported(made, tmp_path / "files").pictures()
     assert all(np.array_equal(back, rgba) for back, rgba in zip(shown, frames, strict=True))
+
+
+@pytest.mark.parametrize("name", ["x/../../y", "a/b", "*", "a\0b", "a\n", " a", "", "a" * 101, "a:b"])
+@pytest.mark.parametrize("key", ["tags", "slices"])
+def test_name_that_is_no_part_of_a_files_name_is_refused(key: str, name: str) -> None:
+    with pytest.raises(ValidationError, match="a name has up to 100 printable characters"):
+        Sheet.Params.model_validate({"names": ["a"], "name": "s", key: {name: {"frames": "*"}}})
+
+
+def test_tags_that_differ_in_case_alone_are_refused() -> None:
+    tags = {"Walk": {"frames": "a"}, "walk": {"frames": "a"}}
+    with pytest.raises(ValidationError, match="'Walk' and 'walk' differ in case alone"):
+        Sheet.Params.model_validate({"names": ["a"], "name": "s", "tags": tags})
