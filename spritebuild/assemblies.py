@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from spritebuild import digest
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Output, Ref, Source
-from spritebuild.spritefile import Sheet, Sprite, Spritefile
+from spritebuild.spritefile import Export, Sheet, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import alternatives, say
 from spritebuild.spritefile.references import PATH_HINT, check_relative
 from spritebuild.stage import Stage
@@ -57,8 +57,13 @@ class Assemblies:
         frames = self.chosen((*where, "sprites"), sheet.sprites)
         if not frames:
             return
+        stage, own = self.styles.stages[SHEET], ("name", "names")
+        known = [*Sheet.model_fields, *(key for key in stage.Params.model_fields if key not in own)]
+        for key in own:
+            if key in (sheet.model_extra or {}):
+                self.faults.blame((*where, key), f"unknown key {say(key)}", f"keys: {', '.join(known)}")
         values = {**(sheet.model_extra or {}), "name": name, "names": list(frames)}
-        piece = self._piece(self.styles.stages[SHEET], values, where, {"names": "sprites"})
+        piece = self._piece(stage, values, where, {"names": "sprites"}, known)
         if piece is None:
             return
         inputs = [(f"frames.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(frames.values())]
@@ -87,7 +92,9 @@ class Assemblies:
             "options": {**(export.model_extra or {}), "kind": export.kind},
             "categories": categories if any(categories) else [],
         }
-        piece = self._piece(stage, values, where, {"categories": "sheets", "options": ""})
+        piece = self._piece(
+            stage, values, where, {"categories": "sheets", "options": ""}, self._options(stage, export.kind)
+        )
         if piece is None:
             return
         made = [self.sheets[sheet].id for sheet in names]
@@ -95,6 +102,15 @@ class Assemblies:
         pages = tuple((f"pages.{n}", Output(id, "files")) for n, id in enumerate(made))
         self.add(dotted(where), piece, (*layouts, *pages), EXPORT)
         self.install((("files", f"{export.path.rstrip('/')}/*"),), where)
+
+    @staticmethod
+    def _options(stage: Stage, kind: str) -> list[str]:
+        """The keys that an export of a kind may have."""
+        members = stage.Params.model_fields["options"].annotation
+        for member in getattr(members, "__args__", ()):
+            if kind in getattr(member.model_fields["kind"].annotation, "__args__", ()):
+                return [*Export.model_fields, *(key for key in member.model_fields if key != "kind")]
+        return [*Export.model_fields]
 
     # Checks
 
@@ -121,7 +137,10 @@ class Assemblies:
         limits = {**said, **({"palette": colors} if colors else {})}
         tiles = {name: sprite.look.values["tile"] for name, sprite in sprites.items() if "tile" in sprite.look.values}
         values: dict[str, Any] = {"names": list(sprites), "limits": limits, "tiles": tiles}
-        piece = self._piece(self.styles.stages[ART_CHECK], values, place, {"limits": "", "names": "", "tiles": ""})
+        stage = self.styles.stages[ART_CHECK]
+        limited = stage.Params.model_fields["limits"].annotation
+        known = ["references", *getattr(limited, "model_fields", ())]
+        piece = self._piece(stage, values, place, {"limits": "", "names": "", "tiles": ""}, known)
         if piece is None:
             return
         inputs: list[tuple[str, Ref]] = list(palettes.items())
@@ -183,20 +202,32 @@ class Assemblies:
 
     # All of them
 
-    def _piece(self, stage: Stage, values: dict[str, Any], where: Where, keys: Mapping[str, str]) -> Piece | None:
+    def _piece(
+        self,
+        stage: Stage,
+        values: dict[str, Any],
+        where: Where,
+        keys: Mapping[str, str],
+        known: Sequence[str] | None = None,
+    ) -> Piece | None:
         """A stage with params; `keys` say where a param was declared whose key is called otherwise, or is no key."""
 
         def place(location: Sequence[str | int]) -> Where:
-            key, *rest = location or ("",)
+            # Between the keys, pydantic names the member of a union that it tried: a type, or the kind of an export.
+            key, *rest = [part for part in location if not (isinstance(part, str) and "[" in part)] or ("",)
             renamed = keys.get(str(key), key)
+            if key == "options":
+                rest = rest[1:]
             return (*where, *((renamed,) if renamed else ()), *rest)
 
         origins = {key: dotted(place((key,))) for key in values}
         try:
             return Piece(stage, dumped(stage.Params.model_validate(values)), origins)
         except ValidationError as error:
-            for problem in error.errors():
-                self.faults.refused(place(problem["loc"]), problem, stage, values)
+            for _, problem in sorted(
+                {place(problem["loc"]): problem for problem in reversed(error.errors())}.items(), key=str
+            ):
+                self.faults.refused(place(problem["loc"]), problem, stage, values, known)
             return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,9 +48,11 @@ class Faults:
             self.blame(where, f"nothing is called {{{unknown}}}", alternatives(unknown, words, "known here"), key=False)
         return SLOT.sub(lambda match: words.get(match[1], ""), template)
 
-    def refused(self, where: Where, problem: Any, stage: Stage, entry: Mapping[str, Any]) -> None:
-        """Add what a stage's own model refused in an entry."""
-        mistake = stage_mistake(problem, where, _known(stage, entry))
+    def refused(
+        self, where: Where, problem: Any, stage: Stage, entry: Mapping[str, Any], known: Sequence[str] | None = None
+    ) -> None:
+        """Add what a stage's own model refused in an entry; `known` are the keys that could have been meant."""
+        mistake = stage_mistake(problem, where, _known(stage, entry) if known is None else known)
         self.blame(mistake.path, mistake.message, mistake.hint, key=mistake.key)
 
 

@@ -210,6 +210,17 @@ def foreseen(graph: Graph, known: Known, decided: Plan) -> dict[str, str]:
     return {id: words for id, words in found.items() if words}
 
 
+def to_install(graph: Graph, decided: Plan) -> list[str]:
+    """The assets that are not in place as they should be, though nothing has to run for them."""
+    return [
+        path
+        for id, decision in decided.decisions.items()
+        if decision.verdict == "reuse" and id in decided.targets and decision.outputs
+        for name, path in graph.actions[id].installs
+        if decided.present.get(path) != decision.outputs.get(name)
+    ]
+
+
 def describe(action: Action, key: str, inputs: Mapping[str, str]) -> Description:
     """What a later build will compare this action with."""
     return Description(key, action.stage, action.version, action.params, inputs)

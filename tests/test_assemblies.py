@@ -70,6 +70,7 @@ def test_lost_and_edited_files_of_a_folder_are_put_right_and_kept_aside(game: Pr
     (game.root / "game/web/items.png").unlink()
     next((game.root / "game/web").glob("*.json")).write_text("mine")
     assert not game.idle()
+    assert game.cli("plan").stderr == "1 to install: game/web/*\n"
     status = game.build()
     assert (status.ran, len(status.installs)) == ([], 2)
     assert under(game, "game/web") == before

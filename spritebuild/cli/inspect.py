@@ -29,6 +29,7 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         chosen = planning.targets(project.graph, targets)
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
         words = planning.foreseen(project.graph, project.known, decided)
+        lost = planning.to_install(project.graph, decided)
     decisions = decided.decisions.values()
     if as_json:
         rows = [
@@ -52,10 +53,10 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         for d in shown
     )
     counts = Counter(d.verdict for d in decisions)
-    if not shown:
-        click.echo("nothing to do", err=True)
-    else:
-        click.echo(", ".join(f"{counts[v]} {v}" for v in ("run", "wait", "reuse") if counts[v]), err=True)
+    said = [f"{counts[v]} {v}" for v in ("run", "wait", "reuse") if counts[v] and (shown or v != "reuse")]
+    if lost:
+        said.append(f"{len(lost)} to install: {', '.join(lost[:3])}{', ...' * (len(lost) > 3)}")
+    click.echo(", ".join(said) if shown or lost else "nothing to do", err=True)
 
 
 @click.command()
