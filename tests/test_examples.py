@@ -126,7 +126,7 @@ def test_one_project_is_exported_to_many_engines_and_recolors_are_generated_once
     assert len(exports) >= 6
     for export in exports.values():
         assert any(path.is_file() for path in (example / export.path).rglob("*")), export.path
-    said = json.loads(spritebuild(example, "graph", "--json").stdout)
+    said = json.loads(spritebuild(example, "graph", "--format", "json").stdout)
     actions = [row["id"] for row in (said if isinstance(said, list) else said["actions"])]
     assert [id for id in actions if id.startswith("sprites.slime") and id.endswith(":generate")] == [
         "sprites.slime-moss-bottom:generate"

@@ -150,8 +150,8 @@ def gone(process: int) -> bool:
 
 
 def test_members_of_inputs_are_bound_to_tuples_and_dicts() -> None:
-    params = {"names": ["a", "b"], "image_name": "x.png"}
-    outputs = {"image": "/o/sheet.png", "atlas": "/o/sheet.json"}
+    params = {"names": ["a", "b"], "name": "x"}
+    outputs = {"files": "/o/files", "layout": "/o/layout.json"}
     bound = worker.bind(Stages()["sheet"], params, {"frames.0": "/a.png", "frames.1": "/b.png"}, outputs)
     assert bound.inputs.frames == (Path("/a.png"), Path("/b.png"))
     finish = worker.bind(
