@@ -271,13 +271,19 @@ class _Runner:
     def _ran(self, id: str, folder: str) -> _Outcome:
         """Run a CPU stage, in the folder that the action before left empty."""
         started = time.monotonic()
+        action = self.graph.actions[id]
+        inputs: Mapping[str, str] = {}
         try:
-            action = self.graph.actions[id]
             stage = self.stages[action.stage]
             folder = folder or self._new_folder()
-            ((_, notes),) = stage.run_batch([bind(stage, **self._prepare(action, folder))], self.context)
+            prepared = self._prepare(action, folder)
+            inputs = prepared["inputs"]
+            ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
             digests = self._collect(action, folder)
             return _Outcome(id, notes or {}, time.monotonic() - started, folder, digests)
+        except SpritebuildError as error:
+            error.message = _in_the_users_words(error.message, action, inputs)
+            return _Outcome(id, {}, 0, error=error)
         except BaseException as error:
             return _Outcome(id, {}, 0, error=error)
 
@@ -395,3 +401,13 @@ class _Runner:
                 self.missing[consumer] -= 1
                 if self.missing[consumer] == 0 and consumer in self.unfinished:
                     self.ready.append(consumer)
+
+
+def _in_the_users_words(message: str, action: Action, paths: Mapping[str, str]) -> str:
+    """A stage's message with the names of its inputs where it gives their places in the store."""
+    refs = dict(action.inputs)
+    for name, path in paths.items():
+        ref = refs[name]
+        if not isinstance(ref, Source):
+            message = message.replace(path, ref.action.partition(":")[0])
+    return message

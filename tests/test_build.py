@@ -185,6 +185,20 @@ def test_failing_stage_leaves_nothing_stored(project: Project) -> None:
     }
 
 
+def test_broken_picture_is_called_by_the_sprite_that_it_is_of(project: Project) -> None:
+    project.write(ISLAND)
+    source = (project.root / "stages/paint.py").read_text()
+    project.stage(
+        "paint",
+        source.replace(
+            "        png.write(",
+            "        action.outputs.image.write_bytes(b'GIF89a')\n        return\n        png.write(",
+        ),
+    )
+    with pytest.raises(StageError, match=r"^sprites\.(potion|sword): not a PNG but a GIF"):
+        project.build()
+
+
 def test_stage_that_crashes_keeps_its_traceback(dreaming: Project) -> None:
     dreaming.edit("sprites.sword.prompt", "fail")
     with pytest.raises(StageError) as caught:
