@@ -36,6 +36,7 @@ class Assemblies:
     add: Add
     install: Install
     sheets: dict[str, Action] = field(default_factory=dict)
+    apart: dict[tuple[str, str, object], str] = field(default_factory=dict)  # exports by what they may not share
 
     def all(self, *, checks: bool) -> None:
         """Add the actions of every sheet and export and, if asked for, of the checks."""
@@ -97,6 +98,12 @@ class Assemblies:
         )
         if piece is None:
             return
+        options = stage.Params.model_validate(values).options  # type: ignore[attr-defined]
+        for key in options.apart:
+            other = self.apart.setdefault((export.kind, key, getattr(options, key)), name)
+            if other != name:
+                message = f"exports.{name} and exports.{other} agree in {key}, {say(getattr(options, key))}"
+                self.faults.blame(where, message, f"give each a {key} of its own")
         made = [self.sheets[sheet].id for sheet in names]
         layouts = tuple((f"layouts.{n}", Output(id, "layout")) for n, id in enumerate(made))
         pages = tuple((f"pages.{n}", Output(id, "files")) for n, id in enumerate(made))

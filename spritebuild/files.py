@@ -113,7 +113,8 @@ def machine_errors() -> Iterator[None]:
 
 def of_os_error(error: OSError) -> MachineError:
     """The MachineError for an OSError."""
-    where = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else None
+    name = error.filename2 or error.filename  # of a rename, where to
+    where = os.fspath(name) if isinstance(name, str | os.PathLike) else None
     if error.errno in FULL:
         return _full(where)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -212,6 +212,19 @@ def test_mistakes_in_an_export_are_told_at_their_place(project: Project) -> None
     assert error.endswith("\n1 error")
 
 
+def test_two_exports_of_one_unity_folder_are_refused(project: Project) -> None:
+    exports: dict[str, Any] = {name: {"kind": "unity", "path": name} for name in ("a", "b")}
+    assert 'exports.b and exports.a agree in root, "Assets/Sprites"' in refusal(project, exports=exports)
+    exports["b"]["root"] = "Assets/Other"
+    project.write({**ISLAND, "exports": exports}).graph()
+
+
+def test_swap_of_palettes_of_two_lengths_is_refused_before_anything_runs(project: Project) -> None:
+    palettes = {"gray": ISLAND["palettes"]["gray"], "two": {"colors": ["#000000", "#ffffff"]}}
+    styles = {"base": {**PAINT, "finish": [{"op": "swap", "palette": "gray", "to": "two"}]}}
+    assert "gray has 3 colors and two has 2" in refusal(project, palettes=palettes, styles=styles)
+
+
 # Companions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 class Options(BaseModel):
-    """What an export may be told. Each engine's has a `kind` of its own, without a default."""
+    """What an export may be told. Each engine's has a `kind` of its own, without a default.
+
+    `apart` are the keys that no two exports of that kind may agree in.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    apart: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)\Z)[A-Za-z_][\w-]*"
 class Options(sheet.Options):
     """Unity 2021.3 and later."""
 
+    apart = ("root",)  # two files of one GUID are none to Unity
     kind: Literal["unity"]
     root: str = Field(
         "Assets/Sprites",

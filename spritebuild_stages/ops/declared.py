@@ -106,6 +106,15 @@ class Swap(Op):
     to: str = Field(min_length=1, description="The name of the palette that replaces them, of as many colors.")
     to_colors: Colors = Field((), description="The colors of `to`, likewise.")
 
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        if self.colors and self.to_colors and len(self.colors) != len(self.to_colors):
+            raise ValueError(
+                f"{self.palette} has {len(self.colors)} colors and {self.to} has {len(self.to_colors)}: "
+                "a color is replaced by the one at its place"
+            )
+        return self
+
 
 class Despeckle(Op):
     """Give orphan pixels the color of what surrounds them, and drop those that float alone."""
