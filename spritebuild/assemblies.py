@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spritebuild import digest
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Output, Ref, Source
 from spritebuild.spritefile import Export, Sheet, Sprite, Spritefile
@@ -30,7 +29,6 @@ class Assemblies:
     spritefile: Spritefile
     styles: Styles
     faults: Faults
-    files: digest.Files
     sprites: Mapping[str, Sprited]
     palettes: Mapping[str, Ref]  # those that are chosen from sprites
     add: Add
@@ -184,8 +182,7 @@ class Assemblies:
         if declared.colors is not None:
             return list(declared.colors), {}
         if declared.file is not None:
-            source = Source(declared.file, self.files.of(self.spritefile.root / declared.file))
-            return [], {f"palettes.{name}": source}
+            return [], {f"palettes.{name}": self.styles.source(declared.file)}
         return [], {f"palettes.{name}": self.palettes[name]}
 
     def _references(self, globs: object, where: Where) -> list[Source]:
@@ -204,7 +201,8 @@ class Assemblies:
             paths = sorted(path for path in root.glob(glob) if path.is_file())
             if not paths:
                 self.faults.blame((*where, number), f"no file matches {say(glob)}", key=False)
-            found |= {(name := path.relative_to(root).as_posix()): Source(name, self.files.of(path)) for path in paths}
+            names = [path.relative_to(root).as_posix() for path in paths]
+            found |= {name: self.styles.source(name) for name in names}
         return [found[name] for name in sorted(found)]
 
     # All of them
@@ -231,10 +229,11 @@ class Assemblies:
         try:
             return Piece(stage, dumped(stage.Params.model_validate(values)), origins)
         except ValidationError as error:
-            for _, problem in sorted(
-                {place(problem["loc"]): problem for problem in reversed(error.errors())}.items(), key=str
-            ):
-                self.faults.refused(place(problem["loc"]), problem, stage, values, known)
+            told: set[Where] = set()  # a union's members are all told of, at one place
+            for problem in error.errors():
+                if (at := place(problem["loc"])) not in told:
+                    told.add(at)
+                    self.faults.refused(at, problem, stage, values, known)
             return None
 
 

@@ -56,7 +56,7 @@ def resolve(
         resolver.sprite(name, sprite)
     resolver.finish()
     assemblies = Assemblies(
-        spritefile, resolver.styles, faults, files, resolver.finals, resolver.palettes, resolver.add, resolver.install
+        spritefile, resolver.styles, faults, resolver.finals, resolver.palettes, resolver.add, resolver.install
     )
     assemblies.all(checks=checks)
     for name in spritefile.evaluations:

@@ -76,6 +76,10 @@ class Styles:
         style = self.of_style(sprite.style) if sprite.style else Look()
         return style.under(sprite, ("sprites", name), skip=("prompt",))
 
+    def source(self, path: str) -> Source:
+        """A file of the project, as an input of an action."""
+        return Source(path, self.files.of(self.spritefile.root / path))
+
     def stage(self, kind: str, where: Where) -> Stage | None:
         """The stage of a kind that was named at `where`; None, with a fault, where there is none."""
         try:
@@ -109,16 +113,14 @@ class Styles:
 
         It is what the look says, which is a fault if it is no multiple, or else chosen; None where nothing is told.
         """
-        entries = enumerate(look.values.get("finish", ()))
-        told = next(((n, e["size"]) for n, e in entries if e.get("op") == "pixelate" and _pair(e.get("size"))), None)
+        entries = look.values.get("finish", ())
+        told = next((e["size"] for e in entries if e.get("op") == "pixelate" and _pair(e.get("size"))), None)
         if told is None:
             return None
-        chosen = [math.lcm(side, GRID) * -(-CANVAS // math.lcm(side, GRID)) for side in told[1]]
+        chosen = [math.lcm(side, GRID) * -(-CANVAS // math.lcm(side, GRID)) for side in told]
         size = look.values.get("size")
-        if size is not None and any(side % pixels for side, pixels in zip(size, told[1], strict=True)):
-            message = (
-                f"{size[0]}x{size[1]} is no whole multiple of the {told[1][0]}x{told[1][1]} pixels that it becomes"
-            )
+        if size is not None and any(side % pixels for side, pixels in zip(size, told, strict=True)):
+            message = f"{size[0]}x{size[1]} is no whole multiple of the {told[0]}x{told[1]} pixels that it becomes"
             hint = f"size = [{chosen[0]}, {chosen[1]}], or leave pixelate to find the pixels: take its size out"
             self.faults.blame(look.where["size"], message, hint, key=False)
         return chosen
@@ -172,8 +174,7 @@ class Styles:
                     op[colors] = list(palette.colors)
                     origins[f"ops.{index}.{colors}"] = f"palettes.{name}.colors"
                 elif palette is not None and palette.file is not None:
-                    content = self.files.of(self.spritefile.root / palette.file)
-                    inputs[f"palettes.{name}"] = Source(palette.file, content)
+                    inputs[f"palettes.{name}"] = self.source(palette.file)
             ops.append(op)
         chosen = tuple(dict.fromkeys(name for entry in entries.values() for name in self._chosen(entry)))
         try:
@@ -182,9 +183,6 @@ class Styles:
         except ValidationError as error:
             numbers = list(entries)
             for problem in error.errors():
-                if len(problem["loc"]) < 2:  # the order of the ops
-                    self.faults.refused(where, problem, stage, {})
-                    continue
                 # pydantic names the union's member (the op) between the index and the field
                 _, position, *rest = problem["loc"]
                 assert isinstance(position, int)

@@ -81,12 +81,12 @@ class ArtCheck(Stage):
         action.outputs.report.write_text(text + "\n", encoding="utf-8", newline="\n")
         return {"warnings": _warnings(normal.count)} if normal else {}
 
+    @staticmethod
+    def lines(report: Mapping[str, Any], everything: bool = False) -> Iterator[str]:
+        """The report's sentences for a terminal; with `everything` those of what is in order, too."""
+        from spritebuild_stages.art import report as reports
 
-def lines(report: Mapping[str, Any], everything: bool = False) -> Iterator[str]:
-    """The report's sentences for a terminal; with `everything` those of what is in order, too."""
-    from spritebuild_stages.art import report as written
-
-    return written.lines(report, everything)
+        return reports.lines(report, everything)
 
 
 def _warnings(count: int) -> list[str]:
@@ -98,13 +98,11 @@ def _warnings(count: int) -> list[str]:
 
 def _measured(paths: Iterable[Path], palette: Palette, axes: Iterable[str]) -> Iterator[Measured]:
     from spritebuild_stages.art.measured import measured
-    from spritebuild_stages.images import png
+    from spritebuild_stages.images import given
 
     for path, meeting in zip(paths, axes, strict=False):
-        try:
-            yield measured(png.read(path), palette, meeting)
-        except png.PngError as error:
-            raise StageError(str(error), hint="sprites and references are PNGs of at most 16 Mpx") from error
+        rgba = given.read(path, "sprites and references are PNGs of at most 16 Mpx")
+        yield measured(rgba, palette, meeting)
 
 
 def _palette(limits: Limits, files: Mapping[str, Path]) -> Palette:

@@ -57,14 +57,11 @@ class Finish(Stage):
     Outputs = FinishOutputs
 
     def run(self, action: BoundAction, context: Context) -> None:
-        from spritebuild_stages.images import png
+        from spritebuild_stages.images import given, png
         from spritebuild_stages.ops.alpha import clear_hidden
         from spritebuild_stages.ops.applied import apply
 
-        try:
-            rgba = png.read(action.inputs.image)
-        except png.PngError as error:
-            raise StageError(str(error), hint="finishing reads a PNG of at most 16 Mpx") from error
+        rgba = given.read(action.inputs.image, "finishing reads a PNG of at most 16 Mpx")
         for place, op in enumerate(action.params.ops, 1):
             try:
                 rgba = apply(op, rgba, action.inputs.palettes)

@@ -49,13 +49,10 @@ class Matte(OnnxStage):
         from PIL import Image
 
         from spritebuild_stages._onnx import Network
-        from spritebuild_stages.images import png
+        from spritebuild_stages.images import given, png
 
         params: MatteParams = action.params
-        try:
-            rgba = png.read(action.inputs.image)
-        except png.PngError as error:
-            raise StageError(str(error), hint="a matte is made of a PNG of at most 16 Mpx") from error
+        rgba = given.read(action.inputs.image, "a matte is made of a PNG of at most 16 Mpx")
         network = Network(action.inputs.model.resolve(), context.threads)
         height, width = network.size or (params.size or 320, params.size or 320)
         small = Image.fromarray(_opaque(rgba)).resize((width, height), Image.Resampling.BILINEAR)

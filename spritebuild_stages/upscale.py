@@ -36,12 +36,9 @@ class Upscale(OnnxStage):
         import numpy as np
 
         from spritebuild_stages._onnx import Network
-        from spritebuild_stages.images import png
+        from spritebuild_stages.images import given, png
 
-        try:
-            rgba = png.read(action.inputs.image)
-        except png.PngError as error:
-            raise StageError(str(error), hint="a PNG of at most 16 Mpx is enlarged") from error
+        rgba = given.read(action.inputs.image, "a PNG of at most 16 Mpx is enlarged")
         network = Network(action.inputs.model.resolve(), context.threads)
         colors = rgba[..., :3].astype(np.float32) / 255
         found = network(np.ascontiguousarray(colors.transpose(2, 0, 1)[None]))[0]

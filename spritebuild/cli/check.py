@@ -31,12 +31,12 @@ def check(
     if not art:
         raise UsageError("nothing was said to check", hint="spritebuild check --art")
     path = find(file)
-    reports = _reports(path, checks, jobs, quiet or as_json)
+    stage, reports = _reports(path, checks, jobs, quiet or as_json)
     if as_json:
         click.echo(json.dumps(reports, indent=1, ensure_ascii=False))
     else:
         for report in reports.values():
-            click.echo("\n".join(_lines(report, verbose)))
+            click.echo("\n".join(stage.lines(report, verbose)))
     broken = sum(report["summary"]["violations"] for report in reports.values())
     if broken:
         raise RegressionError(
@@ -45,9 +45,10 @@ def check(
         )
 
 
-def _reports(path: Path, checks: tuple[str, ...], jobs: int, quiet: bool) -> dict[str, Any]:
-    """The reports of the checks by name, made now where they are not known."""
+def _reports(path: Path, checks: tuple[str, ...], jobs: int, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """The stage that checks, and its reports by name, made now where they are not known."""
     from spritebuild import plan as planning
+    from spritebuild.assemblies import ART_CHECK
     from spritebuild.build import Request, build
     from spritebuild.cli.progress import status_for
     from spritebuild.project import opened
@@ -59,23 +60,10 @@ def _reports(path: Path, checks: tuple[str, ...], jobs: int, quiet: bool) -> dic
         build(path, Request(patterns, options=Options(jobs, threads=threads), checks=True), status)
     with opened(path, checks=True) as project:
         decided = planning.plan(project.graph, project.known, planning.targets(project.graph, patterns))
-        return {
+        return project.stages[ART_CHECK], {
             id.removeprefix("checks.").partition(":")[0]: json.loads(
                 Path(project.store.checked(decided.outputs[id]["report"])).read_bytes()
             )
             for id in project.graph.actions
             if id in decided.targets
         }
-
-
-def _lines(report: dict[str, Any], verbose: bool) -> list[str]:
-    """The sentences of a report, violations before notices, and its summary."""
-    verdicts = ["violation", "notice", *["ok"] * verbose]
-    findings = [finding for sprite in report["sprites"] for finding in sprite["findings"]]
-    said = [
-        f"{verdict:<9}  {finding['sentence']}"
-        for verdict in verdicts
-        for finding in findings
-        if finding["verdict"] == verdict
-    ]
-    return [*said, report["summary"]["sentence"]]

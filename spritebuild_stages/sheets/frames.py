@@ -8,8 +8,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from spritebuild.errors import StageError
-from spritebuild_stages.images import png
-from spritebuild_stages.images.png import MAX_PIXELS, PngError, Rgba
+from spritebuild_stages.images import given
+from spritebuild_stages.images.png import MAX_PIXELS, Rgba
 from spritebuild_stages.ops.alpha import clear_hidden
 from spritebuild_stages.ops.trim import visible_box
 from spritebuild_stages.sheets.layout import Rectangle
@@ -73,12 +73,12 @@ def read(
     """
     cuts, pixels = [], 0
     for number, (name, path) in enumerate(zip(names, paths, strict=True)):
-        rgba = _read(path)
+        rgba = given.read(path, READ_HINT)
         height, width = rgba.shape[:2]
         left, top, right, bottom = (visible_box(rgba) or (0, 0, 1, 1)) if trim else (0, 0, width, height)
         kept = {}
         for role, others in companions.items():
-            other = _read(others[number])
+            other = given.read(others[number], READ_HINT)
             if other.shape != rgba.shape:
                 raise StageError(
                     f"{others[number]}: the {role} picture of {name!r} has another size than the frame",
@@ -125,10 +125,3 @@ def _digest(layers: list[Rgba]) -> bytes:
     for layer in layers:
         digest.update(layer.tobytes())
     return digest.digest()
-
-
-def _read(path: Path) -> Rgba:
-    try:
-        return png.read(path)
-    except PngError as error:
-        raise StageError(str(error), hint=READ_HINT) from error

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from spritebuild.errors import StageError
 from spritebuild.stage import BoundAction, Context, Stages
-from spritebuild_stages.art_check import ArtCheck, lines
+from spritebuild_stages.art_check import ArtCheck
 from spritebuild_stages.images import png
 
 SPRITES = Path(__file__).parents[2] / "../shared/data/dcss"
@@ -74,7 +74,7 @@ def test_importing_the_stage_imports_no_numpy() -> None:
 
 def test_the_sentences_are_those(tmp_path: Path) -> None:
     report, notes = check(tmp_path, {"hero": hero()}, max_colors=2, palette=("#c81e28",))
-    assert "".join(f"{line}\n" for line in lines(report)) == GOLDEN
+    assert "".join(f"{line}\n" for line in ArtCheck.lines(report)) == GOLDEN
     assert notes == {}
 
 

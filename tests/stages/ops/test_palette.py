@@ -238,3 +238,9 @@ def test_a_picture_of_257_colors_is_no_palette(tmp_path: Path) -> None:
     png.write(tmp_path / "a.png", rgba)
     with pytest.raises(PaletteError, match="257 colors, more than 256"):
         parse(tmp_path / "a.png")
+
+
+def test_the_suffixes_that_a_spritefile_takes_are_those_that_are_read() -> None:
+    from spritebuild.spritefile.fields import PALETTE_FILES
+
+    assert sorted(PALETTE_FILES) == sorted(SUFFIXES)
