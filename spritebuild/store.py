@@ -196,7 +196,7 @@ class Store:
 
     def _take_folder(self, folder: str) -> str:
         listing: dict[str, str] = {}
-        for parent, _, files in os.walk(folder):
+        for parent, _, files in os.walk(folder, onerror=_raise):  # which would pass over what it cannot list
             for file in files:
                 path = os.path.join(parent, file)
                 if os.path.islink(path):
@@ -425,6 +425,10 @@ class Store:
         if rows:
             self._begin()
             self.database.executemany(statement, rows)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 _TABLES = f"""

@@ -95,12 +95,16 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def files(folder: Path) -> Iterator[Path]:
     """Every file of a folder in sorted order; PolicyError for a linked folder, which would hide files from us."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):  # which would pass over what it cannot list
         folders.sort()
         for name in folders:
             if Path(parent, name).is_symlink():
                 raise PolicyError("a link to a folder", where=os.path.join(parent, name), hint="copy it there")
         yield from (Path(parent, name) for name in sorted(names))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def identity(path: Path) -> tuple[tuple[int, ...], ...]:

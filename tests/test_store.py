@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -293,3 +294,23 @@ def test_known_signature_spares_the_hashing(tmp_path: Path) -> None:
     assert files.of(path) == "remembered"
     path.write_bytes(b"other")
     assert files.of(path) == digest.of_bytes(b"other")
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    store.fresh_scratch()
+    folder = store.scratch / "files"
+    folder.mkdir()
+    (folder / "page.png").write_bytes(b"a page")
+    scan = os.scandir
+
+    def failing(path):
+        if str(path).rstrip("/") == str(folder):
+            raise OSError(errno.EIO, "Input/output error")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        store.take(f"{folder}/")
+    monkeypatch.undo()
+    assert store.listed(store.take(f"{folder}/")).keys() == {"page.png"}
