@@ -16,7 +16,7 @@ from spritebuild.errors import LockError, MachineError, SpritebuildError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
-from spritebuild.plan import Plan, describe, input_digests, plan, targets
+from spritebuild.plan import WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
@@ -64,7 +64,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         project.store.fresh_scratch()
     _adopt(project, todo)
     sources = fetch(project, todo)
-    delivery = Delivery(project, todo.present, installer, status, keys=dict(todo.keys))
+    reasons = {d.action: d.reason for d in todo.to_run() if not d.reason.startswith(WAITS)}
+    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
@@ -136,7 +137,8 @@ def require_locked(project: Project) -> None:
         if (entry := project.known.lock.get(path)) is None or entry.recipe != project.graph.actions[id].recipe
     ]
     known = {path for id in project.graph.finals for _, path in project.graph.actions[id].installs}
-    stale += [f"{path}: no longer declared" for path in project.known.lock if path not in known]
+    locked = project.known.lock.items()
+    stale += [f"{path}: no longer declared" for path, entry in locked if entry.digest and path not in known]
     if stale:
         raise LockError(
             "the lock is stale",

@@ -14,11 +14,11 @@ from spritebuild.store import Damaged
 def collect(project: Project, age: float, *, dry_run: bool) -> tuple[int, int, int]:
     """Remove blobs older than `age` seconds that are not needed; returns blobs and bytes removed, and blobs kept.
 
-    Needed are the locked and approved bytes of every asset, what stands in for them, and every output of an action as
-    it is declared now. The caller holds the build lock.
+    Needed are the locked bytes of every asset and its baselines, what stands in for them, and every output of an action
+    as it is declared now. The caller holds the build lock.
     """
     store = project.store
-    needed = {name for entry in project.known.lock.values() for name in (entry.digest, entry.approved) if name}
+    needed = {name for entry in project.known.lock.values() for name in entry.needed()}
     needed |= set(project.known.stand_ins.values()) | set(store.installed().values())
     current = set(store.described_keys().values())
     for key, outputs in store.all_outputs():

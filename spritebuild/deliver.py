@@ -28,6 +28,7 @@ class Delivery:
     present: Mapping[str, str]
     installer: Installer
     status: Status
+    reasons: Mapping[str, str]  # why actions ran, by their ids
     entries: dict[str, Entry] = field(init=False)
     pending: dict[str, str] = field(default_factory=dict)
     regressions: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Delivery:
                 self.refused.append(error)  # the others are none the worse for it
                 continue
             if not agreed:
-                self.entries[path] = lock.renewed(entry, self._entry(action, path, made))
+                self.entries[path] = lock.renewed(entry, self._entry(action, path, made), self._why(action))
             elif entry and other:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
@@ -97,7 +98,8 @@ class Delivery:
                 self.status.removed(path)
             else:
                 self.status.warning(f"{path} is no longer declared, but was edited by hand: it is left in place")
-        self.entries = {path: entry for path, entry in self.entries.items() if path in assets}
+        kept = {path: entry if path in assets else lock.gone(entry) for path, entry in self.entries.items()}
+        self.entries = {path: entry for path, entry in kept.items() if entry is not None}
 
     def raise_refusals(self) -> None:
         """Raise PolicyError if anything could not be installed, RegressionError if anything is unlike the lock."""
@@ -124,10 +126,12 @@ class Delivery:
         lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
-        platform = self._platform(action)
-        seen = self._looks(path, made) if platform else {}
         files = self.project.store.listed(made) if lock.is_folder(path) else {}
-        return Entry(path, action.recipe, made, "", platform, seen, files)
+        return Entry(path, action.recipe, made, "", self._platform(action), self._looks(path, made), files)
+
+    def _why(self, action: Action) -> list[str]:
+        """Why an asset is made anew: what was changed of it and of what it is made of."""
+        return [self.reasons[id] for id in sorted(self.project.graph.upstream([action.id])) if self.reasons.get(id)]
 
     def _stands_in(self, entry: Entry, action: Action, made: str) -> bool:
         """Whether bytes of another platform may stand in for the locked ones: they look the same."""
@@ -167,13 +171,19 @@ class Delivery:
             if self.project.stages[self.project.graph.actions[id].stage].device != "cpu":
                 if id not in self.made_on:
                     trace = self.project.store.trace(self.keys[id]) if id in self.keys else None
-                    self.made_on[id] = trace.provenance.get("platform", {}) if trace else {}
+                    self.made_on[id] = _made_on(trace.provenance) if trace else {}
                 merged |= self.made_on[id]
         if not merged:
             return ""
         name = digest.of_value(merged)[:12]
         self.platforms[name] = merged
         return name
+
+
+def _made_on(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The class of machine of a trace: the platform, and the size of the batches that were made there."""
+    batch = provenance.get("batch")
+    return {**provenance.get("platform", {}), **({"batch": str(batch)} if batch else {})}
 
 
 def _alike(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

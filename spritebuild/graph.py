@@ -43,7 +43,8 @@ class Action:
 
     `inputs` are named as the stage's `Inputs` fields: `image`, or `frames.0`, `palettes.cave` for a member of one.
     `params` hold only what differs from the stage's defaults. `origins` say where each param was declared, for
-    reasons in the user's words. `installs` map output names to paths below the project; for a folder, to a glob that
+    reasons in the user's words, and `declared` which declaration of the spritefile it is for. `installs` map
+    output names to paths below the project; for a folder, to a glob that
     its files match, such as `assets/hero*`: they are put side by side into that glob's folder.
     """
 
@@ -56,6 +57,7 @@ class Action:
     recipe: str
     installs: tuple[tuple[str, str], ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    declared: str = ""
 
     @property
     def target(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,29 +18,39 @@ from spritebuild.files import write_atomic
 
 PATH = "lockfiles/sprites.lock"
 PLATFORMS = "lockfiles/toolchain.lock"
+MOST_REASONS = 8  # that an entry keeps; the latest
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is agreed about one asset.
 
-    `recipe` is the declaration that made it and `digest` its bytes (sha256). Files that come from one folder are one
-    asset, whose path is a glob and whose `files` say the digest of each. `approved` is the digest that somebody
-    approved, or empty. `platform` is the class of machine that made the bytes (empty: no part of them depends on
-    one), `looks` the perceptual fingerprint by which bytes of another class are judged (empty: not a picture).
+    `recipe` is the declaration that made it and `digest` its bytes (sha256); without one it is gone, and was approved
+    before. Files that come from one folder are one asset, whose path is a glob and whose `files` say the digest of
+    each. `approved` is the digest that somebody approved, or empty: the baseline. `before` is the baseline that there
+    was before these bytes: its `digest`, `looks` and `files`, and `why` they differ. `platform` is the class of machine
+    that made the bytes (empty: no part of them depends on one), `looks` the fingerprints of the picture, or of a
+    folder's by file (empty: no picture).
     """
 
     path: str
-    recipe: str
-    digest: str
+    recipe: str = ""
+    digest: str = ""
     approved: str = ""
     platform: str = ""
     looks: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
 
     def installed(self) -> Mapping[str, str]:
         """The digest of every file of the asset, by its path below the project."""
+        if not self.digest:
+            return {}
         return placed(self.path, self.files) if is_folder(self.path) else {self.path: self.digest}
+
+    def needed(self) -> set[str]:
+        """The digests of what must not be lost: its bytes, and those that it is compared with."""
+        return {name for name in (self.digest, self.approved, self.before.get("digest", "")) if name}
 
 
 def is_folder(path: str) -> bool:
@@ -105,7 +115,11 @@ def _lines(text: str) -> list[str]:
 
 def _sound(entry: Entry) -> bool:
     texts = (entry.path, entry.recipe, entry.digest, entry.approved, entry.platform)
-    if not (all(type(text) is str for text in texts) and type(entry.looks) is dict and type(entry.files) is dict):
+    if not (all(type(text) is str for text in texts) and type(entry.looks) is type(entry.files) is dict):
+        return False
+    if not (entry.recipe and entry.digest) and not (entry.approved and not entry.digest):
+        return False
+    if entry.before and not (type(entry.before) is dict and type(entry.before.get("digest")) is str):
         return False
     return all(type(digest) is str for digest in entry.files.values()) and all(map(_inside, (entry.path, *entry.files)))
 
@@ -140,9 +154,32 @@ def write(root: Path, entries: Iterable[Entry], *, scratch: Path | None = None) 
     return True
 
 
-def renewed(old: Entry | None, new: Entry) -> Entry:
-    """The entry after a build: new bytes keep the former approval beside them, which then no longer covers them."""
-    return replace(new, approved=old.approved) if old else new
+def renewed(old: Entry | None, new: Entry, why: Sequence[str] = ()) -> Entry:
+    """The entry after a build gave other bytes, for reasons in the user's words.
+
+    The approval stays what it was, and then no longer covers the bytes; the baseline is kept beside them.
+    """
+    if old is None or not old.approved:
+        return new
+    if new.digest == old.approved:
+        return replace(new, approved=new.digest)
+    baseline: dict[str, Any] = {"digest": old.approved}
+    if old.digest == old.approved:
+        baseline |= {key: value for key, value in (("looks", old.looks), ("files", old.files)) if value}
+    elif old.before.get("digest") == old.approved:
+        baseline = dict(old.before)
+    reasons = [*dict.fromkeys((*baseline.get("why", ()), *why))][-MOST_REASONS:]
+    return replace(new, approved=old.approved, before={**baseline, **({"why": reasons} if reasons else {})})
+
+
+def gone(old: Entry) -> Entry | None:
+    """The entry of what is no longer made: what was approved stays until somebody approves that it is gone."""
+    return renewed(old, Entry(old.path), ("no longer declared",)) if old.approved else None
+
+
+def approve(entry: Entry) -> Entry | None:
+    """The entry with its bytes as the baseline, and the former one beside them; None for what is gone."""
+    return replace(entry, approved=entry.digest) if entry.digest else None
 
 
 # The classes of machine that made the locked bytes

@@ -24,6 +24,7 @@ from spritebuild.stage import Stage, Stages
 from spritebuild.store import Description, Store
 
 Verdict = Literal["reuse", "run", "wait"]
+WAITS = "waits for"  # how the reason begins of what is not known to have changed itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
         waiting = [ref.action for ref in action.producers() if ref.action in running]
         reason = "asked for by --rebuild" if id in again else explain(action, known, outputs, keys.get(id))
         if waiting and (not reason or id not in keys):
-            reason = reason or f"waits for {waiting[0]}" + (f" and {len(waiting) - 1} more" if waiting[1:] else "")
+            reason = reason or f"{WAITS} {waiting[0]}" + (f" and {len(waiting) - 1} more" if waiting[1:] else "")
         decisions[id] = Decision(id, "wait" if waiting else "run", reason, outputs.get(id), keys.get(id))
     return Plan(decisions, chosen, present, keys, outputs, frozenset(again & running))
 

@@ -240,7 +240,10 @@ class _Resolver:
                 weights = self.trainings.artifact("models", piece.model)
                 inputs = (*inputs, ("model", weights)) if weights is not None else inputs
             suffix = f"{kind}-{count}" if count > 1 else kind
-            action = self.add(f"sprites.{chain.variant}", piece, inputs, suffix, shared=bool(chain.pieces))
+            declared = f"sprites.{chain.name}"
+            action = self.add(
+                f"sprites.{chain.variant}", piece, inputs, suffix, shared=bool(chain.pieces), declared=declared
+            )
             chain.last = Output(action.id, "image")
         if not chain.pieces:
             suffix = dict(self.actions[-1].outputs).get("image", "image.png").rpartition(".")[2]
@@ -324,6 +327,7 @@ class _Resolver:
         suffix: str,
         *,
         shared: bool = False,
+        declared: str = "",
     ) -> Action:
         """Add an action; of equal ones that are `shared`, the first is there for all."""
         stage = piece.stage
@@ -333,7 +337,9 @@ class _Resolver:
         outputs = tuple((name, _file(info)) for name, info in stage.Outputs.model_fields.items())
         id = f"{target}:{suffix}"
         self.recipes[id] = name
-        action = Action(id, stage.kind, stage.version, piece.params, inputs, outputs, name, origins=piece.origins)
+        action = Action(
+            id, stage.kind, stage.version, piece.params, inputs, outputs, name, (), piece.origins, declared or target
+        )
         self.actions.append(action)
         if shared:
             self.shared[name] = action

@@ -1,4 +1,4 @@
-"""The looks of a picture in a few numbers, and whether two pictures look the same; knows no lock.
+"""The fingerprints of a picture, and whether two pictures look the same by them; knows no lock.
 
 Bytes made on another class of machine differ in a pixel here and there. They are judged by these numbers, because the
 locked bytes themselves may be nowhere at hand.
@@ -6,6 +6,7 @@ locked bytes themselves may be nowhere at hand.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,17 @@ HASH_BITS = 8  # of 64 bits of a perceptual hash that may differ; another sprite
 SILHOUETTE_SHARE = 0.03  # of the cells of the silhouette that may differ
 GRID = 16  # cells of the silhouette a side
 GROUND = 128  # gray on which a sprite is hashed: the hashes ignore alpha
+MOST_COLORS = 64  # of a palette that is listed; photographs have none worth a line in a lock
 
 
 def looks(path: str | Path) -> dict[str, Any]:
-    """Size, number of colors, pHash and dHash on gray, and a 16x16 silhouette; empty for what is not a picture."""
+    """The fingerprints of a picture; empty for what is none.
+
+    `size` in pixels. `pixels`: sha256 of the size and the straight-alpha RGBA bytes, colors under alpha 0 cleared: of
+    the picture, however it is encoded. `colors`: how many visible ones. `palette`: those, six hexadecimal digits each,
+    sorted, unless they are more than 64. `soft`: how many pixels are neither opaque nor transparent, if any. `phash`
+    and `dhash` (imagehash) of the picture on gray. `silhouette`: 16x16 bits of where it is opaque.
+    """
     import imagehash
     import numpy as np
     from PIL import Image, UnidentifiedImageError
@@ -30,11 +38,19 @@ def looks(path: str | Path) -> dict[str, Any]:
     ground = Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255))
     flat = Image.alpha_composite(ground, image).convert("RGB")
     alpha = image.getchannel("A").resize((GRID, GRID), Image.Resampling.BOX)
-    pixels = np.asarray(image).reshape(-1, 4)
-    opaque = pixels[pixels[:, 3] > 0]
+    pixels = np.array(image).reshape(-1, 4)
+    pixels[pixels[:, 3] == 0] = 0
+    visible = pixels[pixels[:, 3] > 0]
+    rgb = visible.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1, 0], np.uint32)
+    colors = np.unique(rgb)
+    soft = int(np.count_nonzero(visible[:, 3] < 255))
+    width, height = image.size
     return {
-        "size": list(image.size),
-        "colors": len(np.unique(opaque.view("<u4"))) if len(opaque) else 0,
+        "size": [width, height],
+        "pixels": hashlib.sha256(b"%d %d\n" % (width, height) + pixels.tobytes()).hexdigest(),
+        "colors": len(colors),
+        **({"palette": "".join(f"{color:06x}" for color in colors)} if 0 < len(colors) <= MOST_COLORS else {}),
+        **({"soft": soft} if soft else {}),
         "phash": str(imagehash.phash(flat)),
         "dhash": str(imagehash.dhash(flat)),
         "silhouette": np.packbits(np.asarray(alpha) >= GROUND).tobytes().hex(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +34,11 @@ from spritebuild.spritefile.declarations import (
 )
 from spritebuild.spritefile.mistakes import Mistake, explain, say
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
+from spritebuild.spritefile.rules import Check, Policy
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
+    "Check",
     "Classifier",
     "Dataset",
     "Dvc",
@@ -47,6 +49,7 @@ __all__ = [
     "LoraUse",
     "Model",
     "Palette",
+    "Policy",
     "Project",
     "Sheet",
     "SourceFile",
@@ -82,6 +85,8 @@ class Spritefile:
     exports: Mapping[str, Export]
     files: tuple[SourceFile, ...]
     include: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    check: Check = field(default_factory=Check)
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -119,7 +124,15 @@ def load(path: Path) -> Spritefile:
     if faults:
         raise SpritefileError(faults)
     assert document.project is not None
-    return Spritefile(root, document.project, **merged, files=files, include=document.include)
+    return Spritefile(
+        root,
+        document.project,
+        **merged,
+        files=files,
+        include=document.include,
+        policy=document.policy,
+        check=document.check,
+    )
 
 
 @dataclass(frozen=True)

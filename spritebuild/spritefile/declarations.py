@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -30,12 +29,14 @@ from spritebuild.spritefile.fields import (
     RelativePath,
     Seed,
     Size,
+    Table,
     Texts,
     gpl_file,
     lora_file,
     palette_file,
     specifier,
 )
+from spritebuild.spritefile.rules import Check, Policy
 
 VERSION = 1
 WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file", "sprites")  # where the content of a table comes from
@@ -60,12 +61,6 @@ def _version(value: int) -> int:
     if value != VERSION:
         raise ValueError(f"version must be {VERSION}, the only one that this spritebuild reads")
     return value
-
-
-class Table(BaseModel):
-    """A table of the spritefile: types are not coerced, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _one_of(*keys: str, licence: bool = False) -> ConfigDict:
@@ -104,6 +99,9 @@ class Project(Table):
     stages: RelativePath | None = Field(None, description="The folder of your own stages.")
     requires: Annotated[str, AfterValidator(specifier)] | None = Field(
         None, description='The versions of spritebuild that may build this project, such as ">=0.1,<0.3".'
+    )
+    mark: bool = Field(
+        True, description="Whether installed PNGs say in their metadata (XMP) that a trained model made them."
     )
 
 
@@ -276,6 +274,7 @@ class Look(Table):
         None,
         description="What `check --art` judges by: limits, and references, globs of files that show what is normal.",
     )
+    check: Check | None = Field(None, description="What may differ from the approved baseline before `check` fails.")
 
 
 class Style(Look):
@@ -295,6 +294,9 @@ class Sprite(Look):
     seed: Seed | None = Field(None, description="The seed of the noise; the project's if unsaid.")
     seeds: Annotated[tuple[Seed, ...], Strict(False), Field(min_length=1)] | None = Field(
         None, description="One picture for each of these seeds."
+    )
+    candidates: Annotated[int, Field(ge=2, le=64)] | None = Field(
+        None, description="How many pictures to choose from are made, of this seed and those that follow it."
     )
     matrix: Matrix | None = Field(None, description="One picture for every combination of these axes' values.")
     name: Annotated[str, Field(min_length=1)] | None = Field(
@@ -327,6 +329,7 @@ class Sheet(Table):
         '{ normal = "{name}-normal" } takes the sprite that is called so.',
     )
     category: RelativePath | None = Field(None, description="The folder below the assets folder.")
+    check: Check | None = Field(None, description="What may differ from the approved baseline before `check` fails.")
 
 
 class Export(Table):
@@ -393,6 +396,11 @@ class Document(Tables):
     )
     include: Texts = Field((), description="Globs of further files, relative to this one.")
     project: Project | None = Field(None, description="The project as a whole.")
+    policy: Policy = Field(Policy(), description="What the project refuses, whatever is declared.")
+    check: Check = Field(
+        Check(),
+        description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
+    )
 
 
 DECLARED: dict[str, type[Table]] = {

@@ -5,11 +5,26 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    WithJsonSchema,
+)
 
 MOST_COMBINATIONS = 10_000
 PALETTE_FILES = (".hex", ".gpl", ".pal", ".act", ".png", ".aseprite", ".ase")
 RESERVED_AXES = ("prompt", "name", "seed")
+
+
+class Table(BaseModel):
+    """A table of the spritefile: types are not coerced, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _color(text: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spritebuild.spritefile.declarations import DECLARED, Document, Dvc, LoraUse, Project, Table, Tables
+from spritebuild.spritefile.declarations import DECLARED, Document, Dvc, LoraUse, Project, Tables
+from spritebuild.spritefile.fields import Table
 
 LONGEST_VALUE = 60
 MOST_LISTED = 8

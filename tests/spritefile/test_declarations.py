@@ -177,10 +177,11 @@ def test_defaults_are_what_the_format_says() -> None:
         "seed": 0,
         "stages": None,
         "requires": None,
+        "mark": True,
     }
     model = Model(builtin="x")
     assert (model.triggers, model.dtype, model.batch, model.licence) == ((), "fp32", 4, None)
-    assert Sheet(sprites=("*",)).model_dump(exclude={"sprites"}) == {"companions": {}, "category": None}
+    assert Sheet(sprites=("*",)).model_dump(exclude={"sprites"}) == {"companions": {}, "category": None, "check": None}
     assert set(Sprite().model_dump().values()) == {None}
 
 

@@ -1,0 +1,46 @@
+"""What a project refuses, and what may differ before a check fails, as frozen models; knows no sprite."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spritebuild.spritefile.fields import Number, Table, Texts
+
+
+class Policy(Table):
+    """What the project refuses, whatever is declared."""
+
+    allow: Annotated[Texts, Field(min_length=1)] | None = Field(
+        None, description="The licences that models, loras and data may have, and no others; * stands for any text."
+    )
+    deny: Texts = Field((), description="Licences that they may not have; * stands for any text.")
+
+
+Gate = Literal["ignore", "report", "fail"]
+
+
+class Check(Table):
+    """What may differ from the approved baseline before `check` fails; what is None is not said here."""
+
+    allow: tuple[Literal["imperceptible", "flip", "shift", "recolor", "edit", "different"], ...] | None = Field(
+        None, strict=False, description='The kinds of change that pass; "imperceptible" unless said.'
+    )
+    delta_e: Annotated[Number, Field(ge=0, le=100)] | None = Field(
+        None, description="The color difference (CIEDE2000) that nobody sees; 2.3 unless said."
+    )
+    pixels: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="The most pixels of an edit that passes; 0 unless said."
+    )
+    worst: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        None, description="The most that such an edit may change of any 8x8 pixels, as a share; 0.1 unless said."
+    )
+    new: Gate | None = Field(None, description='What a sprite that nobody approved yet is; "report" unless said.')
+    deleted: Gate | None = Field(None, description='What a sprite that is gone is; "report" unless said.')
+    duplicates: Gate | None = Field(
+        None, description='What sprites are that show the same pixels; "ignore" unless said.'
+    )
+    flicker: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        None, description="The most pixels of an animation, as a share, that blink for a single frame."
+    )
