@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock
+from spritebuild import digest, idle, lock, picks
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError
 from spritebuild.files import machine_errors
@@ -34,6 +34,7 @@ class Request:
     locked: bool = False
     options: Options = field(default_factory=Options)
     checks: bool = False  # whether this is for the checks of the art, and nothing else
+    offline: bool = False
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
-    with held(path, status, locked=request.locked, checks=request.checks) as project:
+    with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
         while True:
             try:
                 return _build(project, request, status, started)
@@ -97,6 +98,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
         project.store.settle()
+    _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
     delivery.raise_refusals()
     if whole:
@@ -106,6 +108,15 @@ def _build(project: Project, request: Request, status: Status, started: float) -
 
 def _kept_in_the_store(action: Action, key: str | None, outputs: Mapping[str, str]) -> None:
     """What is made for a check is not installed."""
+
+
+def _tell_undecided(project: Project, chosen: Collection[str], delivery: Delivery, status: Status) -> None:
+    """Say which of the chosen sprites somebody should pick a candidate of."""
+    if project.graph.candidates:
+        asked = {project.graph.actions[id].target for id in chosen if project.graph.actions[id].candidate is not None}
+        left = [target for target in picks.undecided(project.graph, delivery.entries) if target in asked]
+        if said := picks.words(left):
+            status.message(said)
 
 
 def _heavy(project: Project) -> bool:

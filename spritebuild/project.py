@@ -58,17 +58,19 @@ def opened(path: Path, *, locked: bool = False, checks: bool = False) -> Iterato
 
 
 @contextlib.contextmanager
-def held(path: Path, status: Status, *, locked: bool = False, checks: bool = False) -> Iterator[Project]:
+def held(
+    path: Path, status: Status, *, locked: bool = False, checks: bool = False, offline: bool = False
+) -> Iterator[Project]:
     """A project to change: everything is pinned, and no other process builds it meanwhile.
 
     Every fault of the spritefile is found before anything is written.
     """
-    reading = _read(path, locked=locked, checks=checks)
+    reading = _read(path, locked=locked, checks=checks, offline=offline)
     try:
         with alone(reading.spritefile.root, status) as waited:
             if waited:  # whoever was waited for has changed the lock and the store
                 reading.close()
-                reading = _read(path, locked=locked, checks=checks)
+                reading = _read(path, locked=locked, checks=checks, offline=offline)
             with machine_errors():
                 reading.pin()
                 yield reading.project()
@@ -124,6 +126,7 @@ class _Reading:
     graph: Graph
     declared_by: dict[str, digest.Signature]
     checks: bool
+    picked: lock.Lock  # the lock when the graph was resolved, if that depends on it
 
     def pin(self) -> None:
         """Pin what is not, and resolve again with its digests."""
@@ -131,13 +134,22 @@ class _Reading:
             with machine_errors():
                 self.pins |= self.remote.pin_all({name: declarations(self.spritefile)[name] for name in self.missing})
                 self.declared_by |= _signatures(pins.path_of(self.remote.root, name) for name in self.missing)
-                self.graph = resolve(self.spritefile, self.stages, self.pins, self.files, checks=self.checks)
+                self._resolve()
             self.missing = []
+
+    def _resolve(self) -> None:
+        self.graph = resolve(
+            self.spritefile, self.stages, self.pins, self.files, checks=self.checks, locked=self.picked
+        )
 
     def project(self) -> Project:
         root = self.spritefile.root
         with machine_errors():
-            known = Known(str(root), lock.read(root), self.store, self.files, self.stages, self.store.stand_ins())
+            locked = lock.read(root)
+            if _has_candidates(self.spritefile) and locked != self.picked:  # somebody built or picked meanwhile
+                self.picked = locked
+                self._resolve()
+            known = Known(str(root), locked, self.store, self.files, self.stages, self.store.stand_ins())
         return Project(self.spritefile, self.stages, self.graph, self.pins, known, self.remote, self.declared_by)
 
     def save(self) -> None:
@@ -151,14 +163,14 @@ class _Reading:
         self.store.abandon()
 
 
-def _read(path: Path, *, locked: bool, checks: bool) -> _Reading:
+def _read(path: Path, *, locked: bool, checks: bool, offline: bool = False) -> _Reading:
     spritefile = load(path)
     root = spritefile.root
     stages = Stages(root / spritefile.project.stages if spritefile.project.stages else None)
     with machine_errors():
         store = Store(idle.state_folder(root))
         files = digest.Files(store.files())
-        remote = Remote(root, store.root / "models", files)
+        remote = Remote(root, store.root / "models", files, offline=offline)
         wanted = declarations(spritefile)
         declared_by = _signatures([*stages.files(), *(pins.path_of(root, name) for name in wanted)])
         pinned = remote.read(wanted)
@@ -166,9 +178,14 @@ def _read(path: Path, *, locked: bool, checks: bool) -> _Reading:
         if missing and locked:
             raise LockError(f"{missing[0]} is not pinned", hint=f"spritebuild lock, and commit {pins.FOLDER}/")
         unpinned = {name: Pin(name, "unpinned", ()) for name in missing}
-        graph = resolve(spritefile, stages, {**unpinned, **pinned}, files, checks=checks)
-    everything = {**unpinned, **pinned}
-    return _Reading(spritefile, stages, store, files, remote, everything, missing, graph, declared_by, checks)
+        everything = {**unpinned, **pinned}
+        picked = lock.read(root) if _has_candidates(spritefile) else {}
+        graph = resolve(spritefile, stages, everything, files, checks=checks, locked=picked)
+    return _Reading(spritefile, stages, store, files, remote, everything, missing, graph, declared_by, checks, picked)
+
+
+def _has_candidates(spritefile: Spritefile) -> bool:
+    return any(sprite.candidates is not None for sprite in spritefile.sprites.values())
 
 
 def _signatures(paths: Iterable[Path]) -> dict[str, digest.Signature]:

@@ -66,10 +66,11 @@ def shipped(name: str) -> Path:
 class Remote:
     """The sources of one project, and the folder where fetched artifacts are kept."""
 
-    def __init__(self, root: Path, kept: Path, files: digest.Files) -> None:
+    def __init__(self, root: Path, kept: Path, files: digest.Files, *, offline: bool = False) -> None:
         self.root = root
         self.kept = kept
         self.files = files
+        self.offline = offline  # whether what is elsewhere stays there
 
     def read(self, declarations: Mapping[str, Declaration]) -> dict[str, Pin]:
         """The pins there are, by name as `models.mini`; a pin of another source counts as missing."""
@@ -145,6 +146,9 @@ class Remote:
 
     def _download(self, source: DvcSource) -> tuple[Path, str]:
         """Fetch into a temporary folder beside the kept artifacts; returns where, and the revision found."""
+        if self.offline:
+            hint = "run it once without --offline"
+            raise MachineError(f"{source.path} is not here, and nothing may be fetched", where=source.repo, hint=hint)
         try:
             from dvc.api import DVCFileSystem
         except ImportError:

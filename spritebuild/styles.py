@@ -34,10 +34,8 @@ class Look:
         said = {
             key: getattr(child, key)
             for key in child.model_fields_set
-            if key in Style.model_fields and key not in ("extends", *skip) and getattr(child, key) is not None
+            if key in Style.model_fields and key not in ("extends", "check", *skip) and getattr(child, key) is not None
         }
-        if "check" in said:  # what it leaves unsaid holds on
-            said["check"] = {**self.values.get("check", {}), **said["check"].model_dump(exclude_none=True)}
         return Look({**self.values, **said}, {**self.where, **{key: (*where, key) for key in said}})
 
 

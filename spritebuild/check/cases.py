@@ -82,7 +82,7 @@ class Checked:
 
     def counts(self) -> dict[str, int]:
         """How many cases there are of each kind, and how many fail, in a fixed order."""
-        kinds = Counter(case.kind for case in self.cases)
+        kinds = Counter[str](case.kind for case in self.cases)
         order = ("same", "imperceptible", *CHANGED, "new", "deleted")
         return {kind: kinds[kind] for kind in order if kinds[kind]}
 

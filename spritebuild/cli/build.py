@@ -19,6 +19,7 @@ from spritebuild.cli.options import find, json_option, spritefile_option
 @click.option("-k", "--keep-going", is_flag=True, help="Build whatever does not depend on what failed.")
 @click.option("--rebuild", is_flag=True, help="Run the targets' actions again, whatever is known of them.")
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
+@click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -28,6 +29,7 @@ def build(
     keep_going: bool,
     rebuild: bool,
     locked: bool,
+    offline: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -51,5 +53,5 @@ def build(
 
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
     with status_for(quiet=quiet, as_json=as_json) as status:
-        request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads))
+        request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline)
         status.ended(run_build(path, request, status))

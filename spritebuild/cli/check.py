@@ -1,37 +1,182 @@
-"""`spritebuild check`: what of the finished art is against its limits, or unlike its references."""
+"""`spritebuild check`: what differs from its approved baseline, what breaks its limits, what is unlike its style."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from spritebuild import idle
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import RegressionError, UsageError
 
+REMEMBERED = "checked.json"  # what the last check said, for as long as nothing changes
+HINT = "look at them: spritebuild review; take them as they are: spritebuild approve"
+
 
 @click.command()
-@click.argument("checks", nargs=-1)
+@click.argument("targets", nargs=-1)
 @spritefile_option
-@click.option("--art", is_flag=True, help="Measure every sprite as pixel art.")
+@click.option("--art", is_flag=True, help="Measure every sprite as pixel art; TARGETS are styles, such as styles.base.")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORM[=PATH]",
+    help="Write a report as well: html, junit, json, sarif, github, summary or comment. May be said several times.",
+)
+@click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
+@click.option("--offline", is_flag=True, help="Fetch nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is in order as well.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of how the sprites are made meanwhile.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of how things are made meanwhile.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Actions run side by side.")
 @json_option
 def check(
-    checks: tuple[str, ...], file: Path | None, art: bool, verbose: bool, quiet: bool, jobs: int, as_json: bool
+    targets: tuple[str, ...],
+    file: Path | None,
+    art: bool,
+    reports: tuple[str, ...],
+    locked: bool,
+    offline: bool,
+    verbose: bool,
+    quiet: bool,
+    jobs: int,
+    as_json: bool,
 ) -> None:
-    """Check the sprites of styles, such as styles.base; of all unless some are named.
+    """Compare TARGETS, such as potion or assets/items/*, with their approved baselines; all unless some are named.
 
-    Exit code 1 if a limit is broken. Sprites that are not finished yet are finished first, and not installed.
+    Exit code 1 if one changed more than the project allows, or breaks a declared limit. Nothing is installed.
     """
-    if not art:
-        raise UsageError("nothing was said to check", hint="spritebuild check --art")
     path = find(file)
-    stage, reports = _reports(path, checks, jobs, quiet or as_json)
+    making = _Making(path, jobs, quiet=quiet or as_json, locked=locked, offline=offline)
+    if art:
+        if reports:
+            raise UsageError("the measures of the art have no report", hint="spritebuild check --art --json")
+        _check_art(making, targets, verbose, as_json)
+        return
+    whole = not (targets or reports or verbose or as_json)
+    if whole and (known := _remembered(path)) is not None:
+        _end(known["text"], known["failed"])
+        return
+    text, failed = _compare(making, targets, reports, verbose, as_json)
+    if whole:
+        _remember(path, text, failed)
+    _end(text, failed)
+
+
+def _end(text: str, failed: int) -> None:
+    click.echo(text)
+    if failed:
+        message = f"{failed:,} assets are not what was approved" if failed > 1 else "1 asset is not what was approved"
+        raise RegressionError(message, hint=HINT)
+
+
+class _Making:
+    """How what a check needs is made, where it is not there yet."""
+
+    def __init__(self, path: Path, jobs: int, *, quiet: bool, locked: bool, offline: bool) -> None:
+        self.path, self.jobs, self.quiet, self.locked, self.offline = path, jobs, quiet, locked, offline
+
+    def build(self, patterns: Sequence[str]) -> None:
+        """Run the actions of checks, and what they wait for."""
+        from spritebuild.build import Request, build
+        from spritebuild.cli.progress import status_for
+        from spritebuild.run import Options
+
+        threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
+        with status_for(quiet=self.quiet, as_json=False) as status:
+            options = Options(self.jobs, threads=threads)
+            request = Request(tuple(patterns), options=options, checks=True, offline=self.offline)
+            build(self.path, request, status)
+
+
+# Beside the baseline
+
+
+def _compare(
+    making: _Making, targets: Sequence[str], reports: Sequence[str], verbose: bool, as_json: bool
+) -> tuple[str, int]:
+    """What a check says on stdout, and how many assets fail; writes the reports."""
+    from spritebuild.build import require_locked
+    from spritebuild.check import reports as forms
+    from spritebuild.compare import Comparison, compare
+    from spritebuild.plan import plan
+    from spritebuild.project import Project, opened
+
+    wanted = [forms.parse(report) for report in reports]
+
+    def found(project: Project) -> Comparison:
+        comparison = compare(project, targets)
+        for form, place in wanted:
+            written = forms.write(comparison.checked, comparison.pictures, form, place)
+            if written:
+                click.echo(f"wrote {written}", err=True)
+        return comparison
+
+    with opened(making.path, locked=making.locked, checks=True) as project:
+        if making.locked:
+            require_locked(project)
+        checks = frozenset(id for id in project.graph.actions if id.startswith("checks."))
+        todo = {decision.action for decision in plan(project.graph, project.known, checks).to_run()}
+        comparison = found(project) if not todo or todo - checks else None
+    if comparison is None:  # what is to be measured is all there
+        making.build(("checks.*",))
+        with opened(making.path, checks=True) as project:
+            comparison = found(project)
+    elif todo:
+        click.echo("note: the limits of the art are not checked before everything is built", err=True)
+    for note in comparison.checked.notes:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        text = json.dumps(comparison.checked.as_json(), indent=1, ensure_ascii=False)
+    else:
+        text = forms.terminal(comparison.checked, verbose=verbose)
+    return text, len(comparison.checked.failed)
+
+
+def _remembered(path: Path) -> dict[str, Any] | None:
+    """What the last check said, if nothing has changed since: neither declarations nor lock nor assets."""
+    root = path.absolute().parent.resolve()
+    state = idle.state_folder(root)
+    try:
+        known: dict[str, Any] = json.loads((state / REMEMBERED).read_bytes())
+        if known["of"] == (state / idle.NAME).stat().st_mtime_ns and idle.unchanged(root):
+            return known if isinstance(known["text"], str) and isinstance(known["failed"], int) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _remember(path: Path, text: str, failed: int) -> None:
+    from spritebuild.files import machine_errors, write_atomic
+
+    root = path.absolute().parent.resolve()
+    state = idle.state_folder(root)
+    if idle.unchanged(root):
+        said = {"of": (state / idle.NAME).stat().st_mtime_ns, "text": text, "failed": failed}
+        with machine_errors():
+            write_atomic(state / REMEMBERED, json.dumps(said).encode())
+
+
+# As pixel art
+
+
+def _check_art(making: _Making, checks: Sequence[str], verbose: bool, as_json: bool) -> None:
+    from spritebuild.assemblies import ART_CHECK
+    from spritebuild.limits import art_reports
+    from spritebuild.plan import targets
+    from spritebuild.project import opened
+
+    patterns = tuple(f"checks.{name}" for name in checks) or ("checks.*",)
+    making.build(patterns)
+    with opened(making.path, checks=True) as project:
+        chosen = {id.removeprefix("checks.").partition(":")[0] for id in targets(project.graph, patterns)}
+        reports = {name: report for name, report in art_reports(project).items() if name in chosen}
+        stage: Any = project.stages[ART_CHECK]
     if as_json:
         click.echo(json.dumps(reports, indent=1, ensure_ascii=False))
     else:
@@ -43,27 +188,3 @@ def check(
             f"{broken} limit{'s are' if broken > 1 else ' is'} broken",
             hint="change the sprite or its finishing, or the limit in the style's `art`",
         )
-
-
-def _reports(path: Path, checks: tuple[str, ...], jobs: int, quiet: bool) -> tuple[Any, dict[str, Any]]:
-    """The stage that checks, and its reports by name, made now where they are not known."""
-    from spritebuild import plan as planning
-    from spritebuild.assemblies import ART_CHECK
-    from spritebuild.build import Request, build
-    from spritebuild.cli.progress import status_for
-    from spritebuild.project import opened
-    from spritebuild.run import Options
-
-    patterns = tuple(f"checks.{name}" for name in checks) or ("checks.*",)
-    threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
-    with status_for(quiet=quiet, as_json=False) as status:
-        build(path, Request(patterns, options=Options(jobs, threads=threads), checks=True), status)
-    with opened(path, checks=True) as project:
-        decided = planning.plan(project.graph, project.known, planning.targets(project.graph, patterns))
-        return project.stages[ART_CHECK], {
-            id.removeprefix("checks.").partition(":")[0]: json.loads(
-                Path(project.store.checked(decided.outputs[id]["report"])).read_bytes()
-            )
-            for id in project.graph.actions
-            if id in decided.targets
-        }

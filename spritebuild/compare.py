@@ -1,0 +1,329 @@
+"""Every asset of a project beside its approved baseline, and beside its declared limits; changes nothing.
+
+What is equal is told by digests alone: only what changed is read.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spritebuild import lock
+from spritebuild.check.cases import Case, Checked, Kind, Part, Verdict, Violation
+from spritebuild.errors import UsageError
+from spritebuild.gates import rules_of, verdict_on
+from spritebuild.graph import Action
+from spritebuild.limits import broken
+from spritebuild.lock import Entry
+from spritebuild.project import Project
+from spritebuild.spritefile import Check
+from spritebuild.spritefile.mistakes import alternatives
+
+WITHOUT_PIXELS = {"new": "is new", "deleted": "is gone"}
+SEVERITY = ("same", "imperceptible", "flip", "shift", "recolor", "edit", "different")  # of pictures, the worst last
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the bytes of assets and of their baselines lie; None for what is not here."""
+
+    project: Project
+
+    def now(self, path: str, file: str = "") -> Path | None:
+        """The asset as it is installed, or as the store has it."""
+        entry = self.project.known.lock.get(path)
+        place = self.project.root / (lock.placed(path, {file: ""}).popitem()[0] if file else path)
+        if place.is_file():
+            return place
+        return self._stored(entry.digest, entry.files, file) if entry else None
+
+    def baseline(self, path: str, file: str = "") -> Path | None:
+        """The asset as it was approved."""
+        entry = self.project.known.lock.get(path)
+        if entry is None or not entry.approved:
+            return None
+        if entry.approved == entry.digest:
+            return self.now(path, file)
+        known = entry.before.get("digest") == entry.approved
+        return self._stored(entry.approved, entry.before.get("files", {}) if known else {}, file)
+
+    def former(self, path: str, file: str = "") -> Path | None:
+        """The asset as it was approved before its present bytes were."""
+        entry = self.project.known.lock.get(path)
+        if entry is None or not entry.before or entry.before["digest"] in (entry.approved, entry.digest):
+            return None
+        return self._stored(entry.before["digest"], entry.before.get("files", {}), file)
+
+    def _stored(self, name: str, files: Mapping[str, str], file: str) -> Path | None:
+        store = self.project.store
+        if file and name.endswith("/") and not files and store.has(name):
+            files = store.listed(name)
+        name = files.get(file, "") if file else name
+        return Path(store.checked(name)) if name and store.has(name) else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a check found, and the pictures that it is about."""
+
+    checked: Checked
+    pictures: Pictures
+
+
+def compare(project: Project, patterns: Collection[str] = ()) -> Comparison:
+    """Compare the assets that patterns name, as paths, targets or globs of either; all for none.
+
+    Limits on the art are judged by those of its checks that have run (a project opened with `checks`). Raises
+    UsageError for a pattern that names nothing.
+    """
+    comparing = _Comparing(project, Pictures(project))
+    return Comparison(
+        Checked(project.spritefile.project.name, comparing.cases(patterns), comparing.notes()), comparing.pictures
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    """An asset on its way to a verdict."""
+
+    entry: Entry
+    action: Action | None
+    rules: Check
+    now: str  # the digest of what is installed
+
+
+@dataclass
+class _Comparing:
+    project: Project
+    pictures: Pictures
+    merged: dict[str, Check] = field(default_factory=dict)
+
+    def notes(self) -> list[str]:
+        """What concerns no asset alone."""
+        known = self.project.known.lock
+        stale = [
+            path for path, action in self.makers.items() if path not in known or known[path].recipe != action.recipe
+        ]
+        if not stale:
+            return []
+        some = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
+        count = "1 asset is" if len(stale) == 1 else f"{len(stale):,} assets are"
+        return [f"{count} not built as declared ({some}): spritebuild build"]
+
+    @cached_property
+    def makers(self) -> dict[str, Action]:
+        """The action that makes each asset."""
+        return {path: action for action in self.project.graph.actions.values() for _, path in action.installs}
+
+    def cases(self, patterns: Collection[str]) -> list[Case]:
+        """A case for every asset that patterns name, in the order of their paths."""
+        assets = [self._asset(entry) for entry in self._chosen(patterns)]
+        cases = {asset.entry.path: self._settled(asset) for asset in assets}
+        changed = [asset for asset in assets if cases[asset.entry.path] is None]
+        cases |= {case.path: case for case in self._changed(changed)}
+        found = [case for case in cases.values() if case is not None]
+        violations = broken(self.project, [(asset.entry, asset.rules) for asset in assets], self.pictures.now)
+        return self._renamed([self._judged(case, violations.get(case.path, ())) for case in found])
+
+    def _chosen(self, patterns: Collection[str]) -> list[Entry]:
+        known = self.project.known.lock
+        if not patterns:
+            return [known[path] for path in sorted(known)]
+        names: dict[str, list[str]] = defaultdict(list)
+        for path in known:
+            action = self.makers.get(path)
+            for name in (path, *((action.target, action.target.partition(".")[2]) if action else ())):
+                names[name].append(path)
+        found: set[str] = set()
+        for pattern in patterns:
+            some = names.get(pattern) or [path for name in fnmatch.filter(names, pattern) for path in names[name]]
+            if not some:
+                raise UsageError(f"no asset is called {pattern!r}", hint=alternatives(pattern, names, "assets"))
+            found |= {*some}
+        return [known[path] for path in sorted(found)]
+
+    def _asset(self, entry: Entry) -> _Asset:
+        action = self.makers.get(entry.path)
+        declared = action.declared if action else ""
+        if declared not in self.merged:
+            self.merged[declared] = rules_of(self.project.spritefile, declared)
+        now = self.project.known.asset(entry.path) if entry.digest else ""
+        return _Asset(entry, action, self.merged[declared], now or "")
+
+    def _settled(self, asset: _Asset) -> Case | None:
+        """The case of what can be told by digests; None for what has to be looked at."""
+        entry = asset.entry
+        if not entry.digest:
+            return self._case(asset, "deleted", "is no longer made")
+        if asset.now != entry.digest:
+            if asset.now and asset.now == self.project.known.stand_ins.get(entry.digest):
+                return self._case(asset, "same", "same in looks, other platform")
+            fault = "is not what the lock says" if asset.now else "is not installed"
+            return self._case(asset, "missing", f"{fault}: spritebuild build")
+        if not entry.approved:
+            return self._case(asset, "new", "nobody has approved it yet")
+        if entry.approved == entry.digest:
+            return self._case(asset, "same", "")
+        pixels = entry.looks.get("pixels")
+        if pixels is not None and pixels == self._before(entry).get("looks", {}).get("pixels"):
+            return self._case(asset, "same", "the same pixels, encoded otherwise")
+        return None
+
+    @staticmethod
+    def _before(entry: Entry) -> Mapping[str, Any]:
+        return entry.before if entry.before.get("digest") == entry.approved else {}
+
+    def _changed(self, assets: Iterable[_Asset]) -> Iterator[Case]:
+        """Compare bytes with bytes, all of them together."""
+        from spritebuild.check.pairs import Pair, compared  # for these alone NumPy is loaded
+
+        pairs: dict[tuple[str, str], Pair] = {}
+        listed = []
+        for asset in assets:
+            listed.append((asset, files := self._files(asset.entry)))
+            for file in files:
+                old, new = (find(asset.entry.path, file) for find in (self.pictures.baseline, self.pictures.now))
+                if old is not None and new is not None:
+                    pairs[asset.entry.path, file] = Pair(str(old), str(new), asset.rules.delta_e or 0.0)
+        results = dict(zip(pairs, compared(list(pairs.values())), strict=True))
+        for asset, files in listed:
+            path = asset.entry.path
+            if lock.is_folder(path):
+                yield self._folder(asset, files, results)
+            elif (found := results.get((path, ""))) is not None:
+                yield self._case(asset, found.kind, found.words, found.measures, found.group)
+            else:
+                yield self._case(
+                    asset, "other", _by_looks(self._before(asset.entry).get("looks", {}), asset.entry.looks)
+                )
+
+    def _files(self, entry: Entry) -> dict[str, tuple[str, str]]:
+        """The files of an asset that differ, with the digests then and now; of a folder, by their names in it."""
+        if not lock.is_folder(entry.path):
+            return {"": (entry.approved, entry.digest)}
+        before = self._before(entry).get("files") or self._listed(entry.approved)
+        both = {file: (before.get(file, ""), entry.files.get(file, "")) for file in sorted({*before, *entry.files})}
+        return {file: pair for file, pair in both.items() if pair[0] != pair[1]}
+
+    def _listed(self, name: str) -> Mapping[str, str]:
+        return self.project.store.listed(name) if self.project.store.has(name) else {}
+
+    def _folder(
+        self, asset: _Asset, files: Mapping[str, tuple[str, str]], results: Mapping[tuple[str, str], Any]
+    ) -> Case:
+        """A folder is what the worst of its pictures is, or other, where none of them differs."""
+        parts = []
+        for file, (old, new) in files.items():
+            found = results.get((asset.entry.path, file))
+            kind: Kind = found.kind if found else "other" if old and new else "new" if new else "deleted"
+            words = (
+                found.words if found else {"new": "is new", "deleted": "is gone"}.get(kind, "its baseline is not here")
+            )
+            parts.append(Part(file, kind, words, new, old))
+        pictures = [part for part in parts if part.kind in SEVERITY]
+        worst = max(pictures, key=lambda part: SEVERITY.index(part.kind), default=None)
+        shown = worst or (parts[0] if parts else None)
+        kind = (
+            worst.kind
+            if worst and worst.kind != "same"
+            else "other"
+            if any(p.kind != "same" for p in parts)
+            else "same"
+        )
+        more = (
+            f", and {len(parts) - 1} more files" if len(parts) > 2 else ", and another file" if len(parts) == 2 else ""
+        )
+        words = f"{shown.file}: {shown.words}{more}" if shown else "its files changed"
+        return self._case(asset, kind, words, parts=tuple(parts))
+
+    def _case(
+        self,
+        asset: _Asset,
+        kind: Kind,
+        words: str,
+        measures: Mapping[str, Any] | None = None,
+        group: str = "",
+        parts: tuple[Part, ...] = (),
+    ) -> Case:
+        entry, action = asset.entry, asset.action
+        declared = action.declared if action else ""
+        file, line = self._place(declared)
+        before = entry.before.get("digest", "")
+        seen = (entry.looks or self._before(entry).get("looks", {})).get("size")
+        return Case(
+            path=entry.path,
+            kind=kind,
+            verdict=verdict_on(kind, measures or {}, asset.rules),
+            words=words,
+            target=action.target if action else "",
+            declared=declared,
+            file=file,
+            line=line,
+            digest=entry.digest,
+            baseline=entry.approved,
+            former=before if before not in (entry.approved, entry.digest) else "",
+            size=(seen[0], seen[1]) if isinstance(seen, list) else None,
+            measures=measures or {},
+            parts=parts,
+            why=tuple(entry.before.get("why", ())) if entry.digest != entry.approved else (),
+            group=group,
+            platform=entry.platform,
+        )
+
+    def _place(self, declared: str) -> tuple[str, int]:
+        """The file and line of a declaration."""
+        if declared not in self._places:
+            fault = self.project.spritefile.fault(declared.split(".", 1), "") if declared else None
+            self._places[declared] = (fault.file, fault.line) if fault else ("", 0)
+        return self._places[declared]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int]]:
+        return {}
+
+    # Together
+
+    def _judged(self, case: Case, violations: Collection[tuple[Violation, Verdict]]) -> Case:
+        if not violations:
+            return case
+        worst: Verdict = "fail" if any(verdict == "fail" for _, verdict in violations) else "notice"
+        verdict = worst if case.verdict != "fail" else case.verdict
+        return replace(case, verdict=verdict, violations=tuple(violation for violation, _ in violations))
+
+    def _renamed(self, cases: list[Case]) -> list[Case]:
+        """A new asset with the pixels of one that is gone was renamed, as far as anybody can see."""
+        locked = self.project.known.lock
+        gone = {
+            pixels: case.path
+            for case in cases
+            if case.kind == "deleted" and (pixels := self._before(locked[case.path]).get("looks", {}).get("pixels"))
+        }
+        return [
+            replace(case, words=f"shows what {other} showed, which is gone")
+            if case.kind == "new" and (other := gone.get(locked[case.path].looks.get("pixels", 0)))
+            else case
+            for case in sorted(cases, key=lambda case: case.path)
+        ]
+
+
+def _by_looks(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What fingerprints alone say of a change whose baseline is not here."""
+    if not old or not new:
+        return "its bytes changed; the baseline is not here"
+    told = []
+    if old["size"] != new["size"]:
+        told.append("{}x{} became {}x{}".format(*old["size"], *new["size"]))
+    if old.get("palette") != new.get("palette"):
+        told.append(
+            f"{old['colors']} colors became {new['colors']}" if old["colors"] != new["colors"] else "other colors"
+        )
+    if old["silhouette"] != new["silhouette"]:
+        told.append("another silhouette")
+    bits = (int(old["phash"], 16) ^ int(new["phash"], 16)).bit_count()
+    told.append(f"{bits} of 64 bits of its perceptual hash differ" if bits else "the same perceptual hash")
+    return f"{', '.join(told)}; the baseline's pixels are not here"
