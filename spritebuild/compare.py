@@ -18,6 +18,7 @@ from spritebuild.check.cases import Case, Checked, Kind, Part, Verdict, Violatio
 from spritebuild.errors import UsageError
 from spritebuild.gates import rules_of, verdict_on
 from spritebuild.graph import Action
+from spritebuild.history import History
 from spritebuild.limits import broken
 from spritebuild.lock import Entry
 from spritebuild.project import Project
@@ -30,9 +31,13 @@ SEVERITY = ("same", "imperceptible", "flip", "shift", "recolor", "edit", "differ
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the bytes of assets and of their baselines lie; None for what is not here."""
+    """Where the bytes of assets and of their baselines lie; None for what is not here.
+
+    That is in the project or in the store, into which the repository's history is read.
+    """
 
     project: Project
+    history: History
 
     def now(self, path: str, file: str = "") -> Path | None:
         """The asset as it is installed, or as the store has it."""
@@ -64,7 +69,10 @@ class Pictures:
         if file and name.endswith("/") and not files and store.has(name):
             files = store.listed(name)
         name = files.get(file, "") if file else name
-        return Path(store.checked(name)) if name and store.has(name) else None
+        if not name or name.endswith("/"):
+            return None
+        self.history.recover(store, [name])
+        return Path(store.checked(name)) if store.has(name) else None
 
 
 @dataclass(frozen=True)
@@ -75,16 +83,35 @@ class Comparison:
     pictures: Pictures
 
 
-def compare(project: Project, patterns: Collection[str] = ()) -> Comparison:
+def compare(project: Project, patterns: Collection[str] = (), *, revision: str | None = None) -> Comparison:
     """Compare the assets that patterns name, as paths, targets or globs of either; all for none.
 
-    Limits on the art are judged by those of its checks that have run (a project opened with `checks`). Raises
-    UsageError for a pattern that names nothing.
+    They are compared with what was approved or, if a revision is named, with what was locked in it. Limits on the art
+    are judged by those of its checks that have run (a project opened with `checks`). Raises UsageError for a pattern or
+    a revision that there is not.
     """
-    comparing = _Comparing(project, Pictures(project))
+    history = History(project.root)
+    if revision is not None:
+        locked = _since(history.lock_of(revision), project.known.lock)
+        project = replace(project, known=replace(project.known, lock=locked))
+    comparing = _Comparing(project, Pictures(project, history))
     return Comparison(
         Checked(project.spritefile.project.name, comparing.cases(patterns), comparing.notes()), comparing.pictures
     )
+
+
+def _since(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> dict[str, Entry]:
+    """A lock whose baselines are those of another one."""
+    found = {}
+    for path in sorted({*old, *new}):
+        before, now = old.get(path), new.get(path, Entry(path))
+        if before is None or not before.digest:
+            found[path] = replace(now, approved="", before={})
+        else:
+            baseline = {"digest": before.digest, "looks": before.looks, "files": before.files}
+            why = {"why": now.before["why"]} if now.before.get("why") and now.digest != before.digest else {}
+            found[path] = replace(now, approved=before.digest, before={**baseline, **why})
+    return {path: entry for path, entry in found.items() if entry.digest or entry.approved}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +210,10 @@ class _Comparing:
         from spritebuild.check.pairs import Pair, compared  # for these alone NumPy is loaded
 
         pairs: dict[tuple[str, str], Pair] = {}
-        listed = []
-        for asset in assets:
-            listed.append((asset, files := self._files(asset.entry)))
+        listed = [(asset, self._files(asset.entry)) for asset in assets]
+        baselines = [old for _, files in listed for old, _ in files.values() if old]
+        self.pictures.history.recover(self.project.store, baselines)
+        for asset, files in listed:
             for file in files:
                 old, new = (find(asset.entry.path, file) for find in (self.pictures.baseline, self.pictures.now))
                 if old is not None and new is not None:

@@ -30,7 +30,8 @@ class Entry:
     each. `approved` is the digest that somebody approved, or empty: the baseline. `before` is the baseline that there
     was before these bytes: its `digest`, `looks` and `files`, and `why` they differ. `platform` is the class of machine
     that made the bytes (empty: no part of them depends on one), `looks` the fingerprints of the picture, or of a
-    folder's by file (empty: no picture).
+    folder's by file (empty: no picture). `pick` is the `seed` that was chosen of several candidates, and the `digest`
+    that it had then; empty where nobody has chosen.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Entry:
     looks: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
+    pick: Mapping[str, Any] = field(default_factory=dict)
 
     def installed(self) -> Mapping[str, str]:
         """The digest of every file of the asset, by its path below the project."""
@@ -71,12 +73,17 @@ Lock = Mapping[str, Entry]
 def read(root: Path) -> dict[str, Entry]:
     """The lock of a project, by asset path; empty when there is none. Raises LockError on a damaged line."""
     try:
-        text = (root / PATH).read_text("utf-8")
+        return parse((root / PATH).read_bytes())
     except FileNotFoundError:
         return {}
+
+
+def parse(data: bytes) -> dict[str, Entry]:
+    """The entries of a lock's bytes, by asset path. Raises LockError on a damaged line."""
+    try:
+        lines = _lines(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise LockError("is not UTF-8 text", where=PATH, hint=f"git checkout {PATH}") from error
-    lines = _lines(text)
     try:
         entries = [Entry(**row) for row in json.loads("[" + ",".join(lines) + "]")]
         sound = all(map(_sound, entries))
@@ -121,7 +128,14 @@ def _sound(entry: Entry) -> bool:
         return False
     if entry.before and not (type(entry.before) is dict and type(entry.before.get("digest")) is str):
         return False
+    if entry.pick and not (type(entry.pick) is dict and _is_pick(entry.pick)):
+        return False
     return all(type(digest) is str for digest in entry.files.values()) and all(map(_inside, (entry.path, *entry.files)))
+
+
+def _is_pick(pick: Mapping[str, Any]) -> bool:
+    seed = pick.get("seed")
+    return pick.keys() == {"seed", "digest"} and type(seed) is int and seed >= 0 and type(pick["digest"]) is str
 
 
 def _inside(path: str) -> bool:
@@ -157,8 +171,11 @@ def write(root: Path, entries: Iterable[Entry], *, scratch: Path | None = None) 
 def renewed(old: Entry | None, new: Entry, why: Sequence[str] = ()) -> Entry:
     """The entry after a build gave other bytes, for reasons in the user's words.
 
-    The approval stays what it was, and then no longer covers the bytes; the baseline is kept beside them.
+    The approval stays what it was, and then no longer covers the bytes; the baseline is kept beside them. So is what
+    was picked.
     """
+    if old is not None and old.pick:
+        new = replace(new, pick=old.pick)
     if old is None or not old.approved:
         return new
     if new.digest == old.approved:
@@ -174,7 +191,7 @@ def renewed(old: Entry | None, new: Entry, why: Sequence[str] = ()) -> Entry:
 
 def gone(old: Entry) -> Entry | None:
     """The entry of what is no longer made: what was approved stays until somebody approves that it is gone."""
-    return renewed(old, Entry(old.path), ("no longer declared",)) if old.approved else None
+    return renewed(replace(old, pick={}), Entry(old.path), ("no longer declared",)) if old.approved else None
 
 
 def approve(entry: Entry) -> Entry | None:

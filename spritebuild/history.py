@@ -1,0 +1,85 @@
+"""Bytes and locks of earlier revisions, from the git repository that a project is in; knows no asset's meaning."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spritebuild import digest, lock
+from spritebuild.errors import LockError, UsageError
+from spritebuild.lock import Entry
+from spritebuild.store import Store
+
+TOGETHER = 500  # files that are read at a time
+MOST_LINE = 8192  # bytes of a line about a file
+MOST_REVISIONS = 50  # of the lock, the latest, in which approved bytes are looked for
+
+
+@dataclass
+class History:
+    """The revisions of one project. Where there is no git, or no repository, nothing is ever found."""
+
+    root: Path
+    _known: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision and place by digest
+    _unread: Iterator[str] | None = None
+
+    def lock_of(self, revision: str) -> dict[str, Entry]:
+        """The lock as it was in a revision. Raises UsageError where there is no such revision, LockError for damage."""
+        if revision.startswith("-") or self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
+            raise UsageError(f"no revision is called {revision!r}", hint="a commit, branch or tag of this repository")
+        data = self._git("show", f"{revision}:./{lock.PATH}")
+        entries = lock.parse(data) if data is not None else {}
+        self._learn(revision, entries)
+        return entries
+
+    def recover(self, store: Store, names: Iterable[str]) -> None:
+        """Bring the bytes of digests into the store, of those that a revision locked and has."""
+        wanted = [name for name in names if not store.has(name)]
+        while any(name not in self._known for name in wanted):
+            revision = next(self._revisions(), None)
+            if revision is None:
+                break
+            with contextlib.suppress(LockError, UsageError):  # a lock that was committed with a conflict says nothing
+                self.lock_of(revision)
+        found = [name for name in wanted if name in self._known]
+        for start in range(0, len(found), TOGETHER):
+            some = found[start : start + TOGETHER]
+            for name, data in zip(some, self._blobs([self._known[name] for name in some]), strict=False):
+                if digest.of_bytes(data) == name:
+                    store.put(data)
+
+    def _learn(self, revision: str, entries: dict[str, Entry]) -> None:
+        for entry in entries.values():
+            for place, name in entry.installed().items():
+                if "\n" not in place:
+                    self._known.setdefault(name, (revision, place))
+
+    def _revisions(self) -> Iterator[str]:
+        if self._unread is None:
+            found = self._git("log", f"-{MOST_REVISIONS}", "--format=%H", "--", lock.PATH)
+            self._unread = iter(found.decode().split() if found else ())
+        return self._unread
+
+    def _git(self, *arguments: str, given: bytes | None = None) -> bytes | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=self.root, input=given, capture_output=True, check=False)
+        except OSError:
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    def _blobs(self, places: Sequence[tuple[str, str]]) -> Iterator[bytes]:
+        """Files of revisions, by one process; empty for what is none."""
+        asked = "".join(f"{revision}:./{place}\n" for revision, place in places)
+        rest = memoryview(self._git("cat-file", "--batch", given=asked.encode()) or b"")
+        while rest:
+            line, _, _ = bytes(rest[:MOST_LINE]).partition(b"\n")
+            rest = rest[len(line) + 1 :]
+            *_, kind, size = (b"", *line.split())
+            if kind in (b"blob", b"tree") and size.isdigit():
+                yield bytes(rest[: int(size)]) if kind == b"blob" else b""
+                rest = rest[int(size) + 1 :]
+            else:
+                yield b""
