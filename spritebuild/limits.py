@@ -1,11 +1,15 @@
-"""The declared limits that finished art breaks; compares nothing with a baseline."""
+"""The declared limits that finished art breaks; compares nothing with a baseline.
+
+Size, number of colors and palette are told by the fingerprints in the lock. What else a style limits is measured by its
+check of the art, an action that has to run before.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from spritebuild.project import Project
 from spritebuild.spritefile import Check
 
 Broken = Mapping[str, list[tuple[Violation, Verdict]]]
+TOLD = {"size", "max_colors", "palette"}  # the limits that fingerprints tell of
+MOST_NAMED = 4  # colors of a violation
 
 
 def broken(project: Project, assets: Iterable[tuple[Entry, Check]], picture: Callable[[str], Path | None]) -> Broken:
@@ -28,7 +34,7 @@ def broken(project: Project, assets: Iterable[tuple[Entry, Check]], picture: Cal
     """
     makers = {path: action for action in project.graph.actions.values() for _, path in action.installs}
     found: dict[str, list[tuple[Violation, Verdict]]] = defaultdict(list)
-    for path, violation in _of_the_art(project):
+    for path, violation in (*_told(project), *_measured(project)):
         found[path].append((violation, "fail"))
     first: dict[str, str] = {}
     for entry, rules in assets:
@@ -43,13 +49,16 @@ def broken(project: Project, assets: Iterable[tuple[Entry, Check]], picture: Cal
     return found
 
 
-def art_reports(project: Project) -> dict[str, dict[str, Any]]:
-    """The reports of the checks of the art whose results are known, by what they check, such as `styles.base`."""
-    graph = project.graph
-    ids = [id for id, action in graph.actions.items() if action.stage == ART_CHECK]
+def measuring(project: Project) -> frozenset[str]:
+    """The actions that have to run before everything declared can be judged."""
+    return frozenset(action.id for action in _checks(project) if not _is_told(action))
+
+
+def art_reports(project: Project, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The reports of checks of the art whose results are known, by what they check, such as `styles.base`."""
     if not ids:
         return {}
-    decided = plan.plan(graph, project.known, frozenset(ids))
+    decided = plan.plan(project.graph, project.known, frozenset(ids))
     return {
         id.removeprefix("checks.").partition(":")[0]: json.loads(
             Path(project.store.checked(decided.outputs[id]["report"])).read_bytes()
@@ -59,15 +68,69 @@ def art_reports(project: Project) -> dict[str, dict[str, Any]]:
     }
 
 
-def _of_the_art(project: Project) -> Iterator[tuple[str, Violation]]:
-    """The violations that the checks of the art told."""
-    paths = {action.target: path for action in project.graph.actions.values() for _, path in action.installs[:1]}
-    for report in art_reports(project).values():
-        for sprite in report["sprites"]:
-            for finding in sprite["findings"]:
-                path = paths.get(f"sprites.{sprite['name']}")
-                if finding["verdict"] == "violation" and path is not None:
-                    yield path, Violation(finding["measure"], finding["sentence"])
+def _checks(project: Project) -> list[Action]:
+    return [action for action in project.graph.actions.values() if action.stage == ART_CHECK]
+
+
+def _is_told(check: Action) -> bool:
+    """Whether fingerprints tell everything that a check is limited by."""
+    return {*check.params.get("limits", {})} <= TOLD
+
+
+def _sprites(project: Project, check: Action, known: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
+    """The names and the lock's entries of the sprites that a check is of."""
+    numbers = {ref.action: int(name.partition(".")[2]) for name, ref in _pictures(check, "images")}
+    for action in numbers:
+        for _, path in project.graph.actions[action].installs[:1]:
+            if path in known:
+                yield check.params["names"][numbers[action]], known[path]
+
+
+def _told(project: Project) -> Iterator[tuple[str, Violation]]:
+    """The violations that fingerprints tell of."""
+    stage: Any = project.stages[ART_CHECK]
+    for check in filter(_is_told, _checks(project)):
+        limits = check.params.get("limits", {})
+        files = {name: project.root / source.name for name, source in check.sources() if name.startswith("palettes.")}
+        for name, ref in _pictures(check, "palettes"):
+            made = (project.known.locked(project.graph.actions[ref.action]) or {}).get(ref.name)
+            if made is not None and project.store.has(made):
+                files[name] = Path(project.store.checked(made))
+        colors = stage.colors(limits.get("palette", ()), files)
+        for name, entry in _sprites(project, check, project.known.lock):
+            yield from ((entry.path, violation) for violation in _of_looks(name, entry.looks, limits, colors))
+
+
+def _of_looks(
+    name: str, looks: Mapping[str, Any], limits: Mapping[str, Any], allowed: Collection[str]
+) -> Iterator[Violation]:
+    if not looks:
+        return
+    if limits.get("size") not in (None, looks["size"]):
+        yield Violation("size", "{} is {}x{}, not {}x{}".format(name, *looks["size"], *limits["size"]))
+    if looks["colors"] > limits.get("max_colors", looks["colors"]):
+        yield Violation("colors", f"{name} has {looks['colors']} colors, more than {limits['max_colors']}")
+    if allowed and "palette" in looks:
+        text = looks["palette"]
+        foreign = [f"#{text[at : at + 6]}" for at in range(0, len(text), 6) if f"#{text[at : at + 6]}" not in allowed]
+        if foreign:
+            some = ", ".join(foreign[:MOST_NAMED]) + (", ..." if len(foreign) > MOST_NAMED else "")
+            count = "a color" if len(foreign) == 1 else f"{len(foreign)} colors"
+            yield Violation("palette", f"{name} has {count} that its palette lacks: {some}")
+    elif allowed and looks["colors"] > len(allowed):
+        yield Violation("palette", f"{name} has {looks['colors']} colors, its palette {len(allowed)}")
+
+
+def _measured(project: Project) -> Iterator[tuple[str, Violation]]:
+    """The violations that checks of the art have found."""
+    for id in measuring(project):
+        check = project.graph.actions[id]
+        paths = {name: entry.path for name, entry in _sprites(project, check, project.known.lock)}
+        for report in art_reports(project, [id]).values():
+            for sprite in report["sprites"]:
+                for finding in sprite["findings"]:
+                    if finding["verdict"] == "violation" and sprite["name"] in paths:
+                        yield paths[sprite["name"]], Violation(finding["measure"], finding["sentence"])
 
 
 def _flickers(
@@ -78,7 +141,7 @@ def _flickers(
     from spritebuild.check.pairs import read
 
     names = sheet.params["names"]
-    numbers = dict(_frames(sheet))
+    numbers = {ref.action: int(name.partition(".")[2]) for name, ref in _pictures(sheet, "frames")}
     places = {names[numbers[action.id]]: path for path, action in makers.items() if action.id in numbers}
     for tag, said in sheet.params.get("tags", {}).items():
         patterns = [said["frames"]] if isinstance(said["frames"], str) else said["frames"]
@@ -91,9 +154,6 @@ def _flickers(
             yield Violation("flicker", words)
 
 
-def _frames(sheet: Action) -> Iterator[tuple[str, int]]:
-    """The actions that make a sheet's frames, and the number of each frame."""
-    for name, ref in sheet.inputs:
-        kind, _, number = name.partition(".")
-        if kind == "frames" and isinstance(ref, Output):
-            yield ref.action, int(number)
+def _pictures(action: Action, kind: str) -> Iterator[tuple[str, Output]]:
+    """The inputs of a kind, such as frames.0, that other actions make."""
+    return ((name, ref) for name, ref in action.inputs if isinstance(ref, Output) and name.startswith(f"{kind}."))

@@ -266,12 +266,29 @@ def test_stale_declarations_are_a_note(drawn: Project) -> None:
 
 
 def test_broken_limit_of_a_style_fails_its_sprite(drawn: Project) -> None:
-    drawn.edit("styles.base.art", {"max_colors": 2})
-    assert [violation.limit for violation in case(drawn).violations] == []
-    drawn.cli("check")
+    drawn.edit("styles.base.art", {"max_colors": 2, "size": [8, 8], "palette": ["#c80000", "#00a000"]})
     found = case(drawn)
-    assert [violation.limit for violation in found.violations] == ["colors"]
+    assert [violation.words for violation in found.violations] == [
+        "potion has 3 colors, more than 2",
+        "potion has a color that its palette lacks: #0000dc",
+    ]
     assert (found.kind, found.verdict) == ("same", "fail")
+    drawn.edit("styles.base.art", {"size": [16, 8]})
+    assert [violation.words for violation in case(drawn).violations] == ["potion is 8x8, not 16x8"]
+
+
+def test_limit_that_needs_the_pixels_is_measured_first(drawn: Project) -> None:
+    drawn.edit("styles.base.art", {"outline": 1.0})
+    assert not case(drawn).violations
+    done = drawn.cli("check")
+    assert done.returncode == 1
+    assert [violation.limit for violation in case(drawn).violations] == ["outline"]
+
+
+def test_palette_that_a_sprite_is_quantized_to_is_a_limit(drawn: Project) -> None:
+    drawn.write({**drawn.declared, "palettes": {"two": {"colors": ["#c80000", "#00a000"]}}})
+    drawn.edit("styles.base.finish", [{"op": "quantize", "palette": "two"}]).build()
+    assert not any(each.violations for each in checked(drawn).cases)
 
 
 def test_duplicates_fail_where_they_are_declared_to(drawn: Project) -> None:
@@ -337,7 +354,7 @@ def test_check_tells_what_changed_and_fails_until_it_is_approved(drawn: Project)
     failed = drawn.cli("check")
     assert failed.returncode == 1
     assert "assets/potion.png" in failed.stdout
-    assert "1 asset is not what was approved" in failed.stderr
+    assert "1 asset fails" in failed.stderr
     assert drawn.cli("approve", "potion").returncode == 0
     assert drawn.cli("check").returncode == 0
 

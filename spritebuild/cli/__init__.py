@@ -85,8 +85,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        cli.main(arguments, prog_name="spritebuild", standalone_mode=False)
-        code = 0
+        ended = cli.main(arguments, prog_name="spritebuild", standalone_mode=False)
+        code = ended if isinstance(ended, int) else 0  # click returns what Exit was raised with
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:

@@ -14,6 +14,7 @@ from spritebuild import idle
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import RegressionError, UsageError
 
+STDOUT = Path("/dev/stdout")
 REMEMBERED = "checked.json"  # what the last check said, for as long as nothing changes
 HINT = "look at them: spritebuild review; take them as they are: spritebuild approve"
 
@@ -27,7 +28,8 @@ HINT = "look at them: spritebuild review; take them as they are: spritebuild app
     "reports",
     multiple=True,
     metavar="FORM[=PATH]",
-    help="Write a report as well: html, junit, json, sarif, github, summary or comment. May be said several times.",
+    help="Report as well: html=FILE.html or FOLDER, junit=, json=, sarif=, summary= or comment=FILE; "
+    "annotations for GitHub need no path. May be said several times.",
 )
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing.")
@@ -60,19 +62,18 @@ def check(
         return
     whole = not (targets or reports or verbose or as_json)
     if whole and (known := _remembered(path)) is not None:
-        _end(known["text"], known["failed"])
-        return
-    text, failed = _compare(making, targets, reports, verbose, as_json)
+        text, failed = known["text"], known["failed"]
+    else:
+        text, failed = _compare(making, targets, reports, verbose, as_json)
     if whole:
         _remember(path, text, failed)
-    _end(text, failed)
-
-
-def _end(text: str, failed: int) -> None:
     click.echo(text)
     if failed:
-        message = f"{failed:,} assets are not what was approved" if failed > 1 else "1 asset is not what was approved"
-        raise RegressionError(message, hint=HINT)
+        count = f"{failed:,} assets fail" if failed > 1 else "1 asset fails"
+        if as_json:  # one document, whatever is in it
+            click.echo(f"error: {count}", err=True)
+            raise click.exceptions.Exit(RegressionError.exit_code)
+        raise RegressionError(count, hint=HINT)
 
 
 class _Making:
@@ -102,29 +103,34 @@ def _compare(
 ) -> tuple[str, int]:
     """What a check says on stdout, and how many assets fail; writes the reports."""
     from spritebuild.build import require_locked
-    from spritebuild.check import reports as forms
+    from spritebuild.check.reports import write
+    from spritebuild.check.reports.terminal import terminal
     from spritebuild.compare import Comparison, compare
+    from spritebuild.limits import measuring
     from spritebuild.plan import plan
     from spritebuild.project import Project, opened
 
-    wanted = [forms.parse(report) for report in reports]
+    wanted = [_report(report) for report in reports]
 
     def found(project: Project) -> Comparison:
         comparison = compare(project, targets)
         for form, place in wanted:
-            written = forms.write(comparison.checked, comparison.pictures, form, place)
-            if written:
-                click.echo(f"wrote {written}", err=True)
+            try:
+                write(comparison.checked, comparison.pictures, form, place)
+            except OSError as error:
+                raise UsageError(f"cannot be written: {error.strerror}", where=str(place)) from None
+            if place != STDOUT:
+                click.echo(f"wrote {place}", err=True)
         return comparison
 
     with opened(making.path, locked=making.locked, checks=True) as project:
         if making.locked:
             require_locked(project)
-        checks = frozenset(id for id in project.graph.actions if id.startswith("checks."))
+        checks = measuring(project)
         todo = {decision.action for decision in plan(project.graph, project.known, checks).to_run()}
         comparison = found(project) if not todo or todo - checks else None
     if comparison is None:  # what is to be measured is all there
-        making.build(("checks.*",))
+        making.build(sorted({project.graph.actions[id].target for id in checks}))
         with opened(making.path, checks=True) as project:
             comparison = found(project)
     elif todo:
@@ -134,8 +140,21 @@ def _compare(
     if as_json:
         text = json.dumps(comparison.checked.as_json(), indent=1, ensure_ascii=False)
     else:
-        text = forms.terminal(comparison.checked, verbose=verbose)
+        text = terminal(comparison.checked, verbose=verbose).rstrip("\n")
     return text, len(comparison.checked.failed)
+
+
+def _report(said: str) -> tuple[str, Path]:
+    """The form and the place of a report, as `html=report/`."""
+    from spritebuild.check.reports import FORMS
+
+    form, _, place = said.partition("=")
+    if form not in FORMS:
+        hint = f"forms: {', '.join(FORMS)}"
+        raise UsageError(f"no form of report is called {form!r}", where="--report", hint=hint)
+    if not place and form != "annotations":
+        raise UsageError(f"{form} needs a path", where="--report", hint=f"--report {form}=PATH")
+    return form, Path(place) if place else STDOUT
 
 
 def _remembered(path: Path) -> dict[str, Any] | None:
@@ -174,8 +193,7 @@ def _check_art(making: _Making, checks: Sequence[str], verbose: bool, as_json: b
     patterns = tuple(f"checks.{name}" for name in checks) or ("checks.*",)
     making.build(patterns)
     with opened(making.path, checks=True) as project:
-        chosen = {id.removeprefix("checks.").partition(":")[0] for id in targets(project.graph, patterns)}
-        reports = {name: report for name, report in art_reports(project).items() if name in chosen}
+        reports = art_reports(project, sorted(targets(project.graph, patterns)))
         stage: Any = project.stages[ART_CHECK]
     if as_json:
         click.echo(json.dumps(reports, indent=1, ensure_ascii=False))

@@ -30,7 +30,7 @@ def diff(
 
         click.echo(drawing(Path(revision)), nl=False)
         return
-    from spritebuild.check.reports import terminal
+    from spritebuild.check.reports.terminal import terminal
     from spritebuild.compare import compare
     from spritebuild.project import opened
 
@@ -39,6 +39,6 @@ def diff(
     if as_json:
         click.echo(json.dumps(checked.as_json(), indent=1, ensure_ascii=False))
     else:
-        click.echo(terminal(checked))
+        click.echo(terminal(checked), nl=False)
     if exit_code and any(case.kind != "same" for case in checked.cases):
         raise click.exceptions.Exit(1)
