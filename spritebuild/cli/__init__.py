@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -37,6 +38,9 @@ COMMANDS = {
     "doctor": ("care", "Examine the device, the versions, the store and the determinism of models."),
     "schema": ("start", "Print the JSON schema of the spritefile, for editors."),
 }
+
+
+GARBAGE = 100_000  # objects made before cycles are looked for
 
 
 class Commands(click.Group):
@@ -83,6 +87,7 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every error ends as text on stderr and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    gc.set_threshold(GARBAGE, 50, 50)  # by default a quarter of a large project's loading is looking for garbage
     arguments = list(sys.argv[1:] if args is None else args)
     try:
         ended = cli.main(arguments, prog_name="spritebuild", standalone_mode=False)
