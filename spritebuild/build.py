@@ -16,6 +16,7 @@ from spritebuild.errors import LockError, MachineError, SpritebuildError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
+from spritebuild.licences import check_policy
 from spritebuild.plan import WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
@@ -53,6 +54,7 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
 
 def _build(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
     chosen = targets(project.graph, request.targets)
+    check_policy(project, chosen)
     if request.locked:
         require_locked(project)
     todo = plan(project.graph, project.known, chosen, rebuild=request.rebuild)

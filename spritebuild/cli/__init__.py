@@ -30,6 +30,7 @@ COMMANDS = {
     "why": ("inspect", "Say how a target is made, and why it would be made again."),
     "graph": ("inspect", "Print the graph of actions."),
     "licenses": ("provenance", "List the licences that assets are under, and why."),
+    "licences": ("provenance", ""),  # as it is spelled elsewhere; not in the help twice
     "provenance": ("provenance", "Say what assets were made from: SLSA provenance, or a CycloneDX ML-BOM."),
     "lock": ("weights", "Pin models and LoRAs."),
     "fetch": ("weights", "Bring pinned models and LoRAs here, and verify them."),
@@ -47,7 +48,7 @@ class Commands(click.Group):
     """A group whose help needs none of its commands loaded."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for name, (_, text) in COMMANDS.items() if text]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -58,7 +59,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if text])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
