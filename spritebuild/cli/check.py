@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spritebuild import idle
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import RegressionError, UsageError
+
+if TYPE_CHECKING:
+    from spritebuild.check.cases import Checked
+    from spritebuild.compare import Comparison
 
 STDOUT = Path("/dev/stdout")
 REMEMBERED = "checked.json"  # what the last check said, for as long as nothing changes
@@ -61,13 +67,15 @@ def check(
         _check_art(making, targets, verbose, as_json)
         return
     whole = not (targets or reports or verbose or as_json)
-    if whole and (known := _remembered(path)) is not None:
-        text, failed = known["text"], known["failed"]
-    else:
-        text, failed = _compare(making, targets, reports, verbose, as_json)
-    if whole:
-        _remember(path, text, failed)
-    click.echo(text)
+    shown = _Shown(verbose, as_json)
+    known = _remembered(path, shown) if whole else None
+    if known is None:
+        checked = _compare(making, targets, reports)
+        known = shown.text(checked), len(checked.failed)
+        if whole:
+            _remember(path, shown, *known)
+    text, failed = known
+    click.echo(text, color=True)
     if failed:
         count = f"{failed:,} assets fail" if failed > 1 else "1 asset fails"
         if as_json:  # one document, whatever is in it
@@ -98,50 +106,65 @@ class _Making:
 # Beside the baseline
 
 
-def _compare(
-    making: _Making, targets: Sequence[str], reports: Sequence[str], verbose: bool, as_json: bool
-) -> tuple[str, int]:
-    """What a check says on stdout, and how many assets fail; writes the reports."""
+class _Shown:
+    """How what was found is shown: as the terminal likes it, or for programs."""
+
+    def __init__(self, verbose: bool, as_json: bool) -> None:
+        self.verbose, self.as_json = verbose, as_json
+        self.color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self.width = shutil.get_terminal_size().columns
+
+    def text(self, checked: Checked) -> str:
+        from spritebuild.check.reports import text_of
+        from spritebuild.check.reports.terminal import terminal
+
+        if self.as_json:
+            return text_of(checked, "json").rstrip("\n")
+        return terminal(checked, verbose=self.verbose, color=self.color, width=self.width).rstrip("\n")
+
+
+def _compare(making: _Making, targets: Sequence[str], reports: Sequence[str]) -> Checked:
+    """Compare, after what has to be measured for that; writes the reports."""
     from spritebuild.build import require_locked
-    from spritebuild.check.reports import write
-    from spritebuild.check.reports.terminal import terminal
-    from spritebuild.compare import Comparison, compare
+    from spritebuild.compare import compare
     from spritebuild.limits import measuring
     from spritebuild.plan import plan
-    from spritebuild.project import Project, opened
+    from spritebuild.project import opened
 
     wanted = [_report(report) for report in reports]
-
-    def found(project: Project) -> Comparison:
-        comparison = compare(project, targets)
-        for form, place in wanted:
-            try:
-                write(comparison.checked, comparison.pictures, form, place)
-            except OSError as error:
-                raise UsageError(f"cannot be written: {error.strerror}", where=str(place)) from None
-            if place != STDOUT:
-                click.echo(f"wrote {place}", err=True)
-        return comparison
-
     with opened(making.path, locked=making.locked, checks=True) as project:
         if making.locked:
             require_locked(project)
         checks = measuring(project)
         todo = {decision.action for decision in plan(project.graph, project.known, checks).to_run()}
-        comparison = found(project) if not todo or todo - checks else None
-    if comparison is None:  # what is to be measured is all there
+        comparison: Comparison | None = None
+        if not todo or todo - checks:  # else what is to be measured is all there
+            comparison = compare(project, targets)
+            _write(comparison, wanted)
+    if comparison is None:
         making.build(sorted({project.graph.actions[id].target for id in checks}))
         with opened(making.path, checks=True) as project:
-            comparison = found(project)
+            comparison = compare(project, targets)
+            _write(comparison, wanted)
     elif todo:
         click.echo("note: the limits of the art are not checked before everything is built", err=True)
-    for note in comparison.checked.notes:
-        click.echo(f"note: {note}", err=True)
-    if as_json:
-        text = json.dumps(comparison.checked.as_json(), indent=1, ensure_ascii=False)
-    else:
-        text = terminal(comparison.checked, verbose=verbose).rstrip("\n")
-    return text, len(comparison.checked.failed)
+    return comparison.checked
+
+
+def _write(comparison: Comparison, wanted: Sequence[tuple[str, Path]]) -> None:
+    """Write reports, pages first: a summary names the pictures of one."""
+    from spritebuild.check.reports import write
+
+    pictures = None
+    for form, place in sorted(wanted, key=lambda each: each[0] != "html"):
+        try:
+            write(comparison.checked, comparison.pictures, form, place, pictures_folder=pictures)
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror}", where=str(place)) from None
+        if form == "html" and place.is_dir():
+            pictures = f"{place}/pictures"
+        if place != STDOUT:
+            click.echo(f"wrote {place}", err=True)
 
 
 def _report(said: str) -> tuple[str, Path]:
@@ -152,33 +175,37 @@ def _report(said: str) -> tuple[str, Path]:
     if form not in FORMS:
         hint = f"forms: {', '.join(FORMS)}"
         raise UsageError(f"no form of report is called {form!r}", where="--report", hint=hint)
-    if not place and form != "annotations":
+    if not place and form not in ("annotations", "text"):
         raise UsageError(f"{form} needs a path", where="--report", hint=f"--report {form}=PATH")
     return form, Path(place) if place else STDOUT
 
 
-def _remembered(path: Path) -> dict[str, Any] | None:
+def _remembered(path: Path, shown: _Shown) -> tuple[str, int] | None:
     """What the last check said, if nothing has changed since: neither declarations nor lock nor assets."""
     root = path.absolute().parent.resolve()
     state = idle.state_folder(root)
     try:
-        known: dict[str, Any] = json.loads((state / REMEMBERED).read_bytes())
-        if known["of"] == (state / idle.NAME).stat().st_mtime_ns and idle.unchanged(root):
-            return known if isinstance(known["text"], str) and isinstance(known["failed"], int) else None
+        known = json.loads((state / REMEMBERED).read_bytes())
+        if known["of"] == _state(state, shown) and idle.unchanged(root):
+            return str(known["text"]), int(known["failed"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def _remember(path: Path, text: str, failed: int) -> None:
+def _remember(path: Path, shown: _Shown, text: str, failed: int) -> None:
     from spritebuild.files import machine_errors, write_atomic
 
     root = path.absolute().parent.resolve()
     state = idle.state_folder(root)
     if idle.unchanged(root):
-        said = {"of": (state / idle.NAME).stat().st_mtime_ns, "text": text, "failed": failed}
         with machine_errors():
+            said = {"of": _state(state, shown), "text": text, "failed": failed}
             write_atomic(state / REMEMBERED, json.dumps(said).encode())
+
+
+def _state(state: Path, shown: _Shown) -> list[int]:
+    return [(state / idle.NAME).stat().st_mtime_ns, shown.width, shown.color]
 
 
 # As pixel art

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -30,6 +29,7 @@ def diff(
 
         click.echo(drawing(Path(revision)), nl=False)
         return
+    from spritebuild.check.reports import text_of
     from spritebuild.check.reports.terminal import terminal
     from spritebuild.compare import compare
     from spritebuild.project import opened
@@ -37,7 +37,7 @@ def diff(
     with opened(find(file)) as project:
         checked = compare(project, targets, revision=revision).checked
     if as_json:
-        click.echo(json.dumps(checked.as_json(), indent=1, ensure_ascii=False))
+        click.echo(text_of(checked, "json"), nl=False)
     else:
         click.echo(terminal(checked), nl=False)
     if exit_code and any(case.kind != "same" for case in checked.cases):
