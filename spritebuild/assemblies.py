@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +22,16 @@ SHEET, EXPORT, ART_CHECK = "sheet", "export", "art-check"
 Install = Callable[[tuple[tuple[str, str], ...], Where], None]
 
 
+@dataclass(frozen=True)
+class Judges:
+    """What sprites are judged by: limits, and the inputs that are palettes and references, declared at `where`."""
+
+    limits: Mapping[str, Any]
+    palettes: tuple[tuple[str, Ref], ...]
+    references: tuple[tuple[str, Ref], ...]
+    where: Where
+
+
 @dataclass
 class Assemblies:
     """The sheets, exports and checks of one spritefile, whose sprites are in the graph."""
@@ -33,6 +43,8 @@ class Assemblies:
     palettes: Mapping[str, Ref]  # those that are chosen from sprites
     add: Add
     install: Install
+    modeled: Collection[str] = ()  # the sprites that a model made
+    marked: set[str] = field(default_factory=set)  # the sheets whose pictures say that of any of theirs
     sheets: dict[str, Action] = field(default_factory=dict)
     apart: dict[tuple[str, str, object], str] = field(default_factory=dict)  # exports by what they may not share
 
@@ -56,15 +68,16 @@ class Assemblies:
         frames = self.chosen((*where, "sprites"), sheet.sprites)
         if not frames:
             return
-        stage, own = self.styles.stages[SHEET], ("name", "names")
+        stage, own = self.styles.stages[SHEET], ("name", "names", "mark")
         known = [*Sheet.model_fields, *(key for key in stage.Params.model_fields if key not in own)]
         for key in own:
             if key in (sheet.model_extra or {}):
                 self.faults.blame((*where, key), f"unknown key {say(key)}", f"keys: {', '.join(known)}")
         values = {**(sheet.model_extra or {}), "name": name, "names": list(frames)}
-        piece = self._piece(stage, values, where, {"names": "sprites"}, known)
+        piece = self.piece(stage, values, where, {"names": "sprites"}, known)
         if piece is None:
             return
+        pictures = set(frames)
         inputs = [(f"frames.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(frames.values())]
         for role, pattern in sheet.companions.items():
             for n, (frame, sprite) in enumerate(frames.items()):
@@ -74,7 +87,11 @@ class Assemblies:
                     hint = alternatives(other, self.sprites, "sprites")
                     self.faults.blame((*where, "companions", role), f"no sprite is called {say(other)}", hint)
                     return
+                pictures.add(other)
                 inputs.append((f"companions.{role}-{n}", Output(self.sprites[other].action, "image")))
+        if not pictures.isdisjoint(self.modeled):
+            self.marked.add(name)
+            piece = marked(piece, self.spritefile)
         self.sheets[name] = self.add(dotted(where), piece, tuple(inputs), SHEET)
         self.install((("files", f"{folder_of(self.spritefile, sheet)}/{name}*"),), where)
 
@@ -91,7 +108,7 @@ class Assemblies:
             "options": {**(export.model_extra or {}), "kind": export.kind},
             "categories": categories if any(categories) else [],
         }
-        piece = self._piece(
+        piece = self.piece(
             stage, values, where, {"categories": "sheets", "options": ""}, self._options(stage, export.kind)
         )
         if piece is None:
@@ -102,6 +119,8 @@ class Assemblies:
             if other != name:
                 message = f"exports.{name} and exports.{other} agree in {key}, {say(getattr(options, key))}"
                 self.faults.blame(where, message, f"give each a {key} of its own")
+        if not self.marked.isdisjoint(names):
+            piece = marked(piece, self.spritefile)
         made = [self.sheets[sheet].id for sheet in names]
         layouts = tuple((f"layouts.{n}", Output(id, "layout")) for n, id in enumerate(made))
         pages = tuple((f"pages.{n}", Output(id, "files")) for n, id in enumerate(made))
@@ -131,29 +150,34 @@ class Assemblies:
             self._check(where, sprites)
 
     def _check(self, where: Where, sprites: Mapping[str, Sprited]) -> None:
-        first = next(iter(sprites.values()))
-        said: dict[str, Any] = dict(first.look.values.get("art", {}))
-        place = first.look.where.get("art", where)
-        references = self._references(said.pop("references", []), (*place, "references"))
-        colors, palettes = self._allowed(sprites.values()) if "palette" not in said else ([], {})
-        if isinstance(name := said.get("palette"), str):
-            colors, palettes = self._palette(name, (*place, "palette"))
-            del said["palette"]
-        limits = {**said, **({"palette": colors} if colors else {})}
+        judges = self.judges(sprites.values(), where)
+        place, limits = judges.where, judges.limits
         tiles = {name: sprite.look.values["tile"] for name, sprite in sprites.items() if "tile" in sprite.look.values}
         values: dict[str, Any] = {"names": list(sprites), "limits": limits, "tiles": tiles}
         stage = self.styles.stages[ART_CHECK]
         limited = stage.Params.model_fields["limits"].annotation
         known = ["references", *getattr(limited, "model_fields", ())]
-        piece = self._piece(stage, values, place, {"limits": "", "names": "", "tiles": ""}, known)
+        piece = self.piece(stage, values, place, {"limits": "", "names": "", "tiles": ""}, known)
         if piece is None:
             return
-        inputs: list[tuple[str, Ref]] = list(palettes.items())
-        inputs += [(f"images.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(sprites.values())]
-        inputs += [(f"references.{n}", source) for n, source in enumerate(references)]
-        self.add(f"checks.{dotted(where)}", piece, tuple(inputs), ART_CHECK)
+        images = [(f"images.{n}", Output(sprite.action, "image")) for n, sprite in enumerate(sprites.values())]
+        self.add(f"checks.{dotted(where)}", piece, (*judges.palettes, *images, *judges.references), ART_CHECK)
 
-    def _allowed(self, sprites: Iterable[Sprited]) -> tuple[list[str], dict[str, Ref]]:
+    def judges(self, sprites: Collection[Sprited], where: Where) -> Judges:
+        """What sprites of one `art` are judged by."""
+        look = next(iter(sprites)).look
+        said: dict[str, Any] = dict(look.values.get("art", {}))
+        place = look.where.get("art", where)
+        references = self.references(said.pop("references", []), (*place, "references"))
+        colors, palettes = self.allowed(sprites) if "palette" not in said else ([], {})
+        if isinstance(name := said.get("palette"), str):
+            colors, palettes = self.palette(name, (*place, "palette"))
+            del said["palette"]
+        limits = {**said, **({"palette": colors} if colors else {})}
+        named = tuple((f"references.{n}", source) for n, source in enumerate(references))
+        return Judges(limits, tuple(palettes.items()), named, place)
+
+    def allowed(self, sprites: Iterable[Sprited]) -> tuple[list[str], dict[str, Ref]]:
         """The colors and palette files of what sprites are quantized to; none if one may have other colors.
 
         Those are the last palette of its finishing list, and the colors of outlines after it.
@@ -166,13 +190,13 @@ class Assemblies:
             if last is None or any("op" not in entry or entry.get("selective") for entry in entries[last:]):
                 return [], {}
             name = entries[last].get("to", entries[last]["palette"])
-            some, files = self._palette(self.faults.filled(name, sprite.words, sprite.look.where["finish"]), ())
+            some, files = self.palette(self.faults.filled(name, sprite.words, sprite.look.where["finish"]), ())
             lines = [entry.get("color", "#000000") for entry in entries[last:] if entry["op"] == "outline"]
             colors |= dict.fromkeys([*some, *lines])
             palettes |= files
         return list(colors), palettes
 
-    def _palette(self, name: str, where: Where) -> tuple[list[str], dict[str, Ref]]:
+    def palette(self, name: str, where: Where) -> tuple[list[str], dict[str, Ref]]:
         """A palette's colors, or the input that holds them."""
         declared = self.spritefile.palettes.get(name)
         if declared is None:
@@ -185,7 +209,7 @@ class Assemblies:
             return [], {f"palettes.{name}": self.styles.source(declared.file)}
         return [], {f"palettes.{name}": self.palettes[name]}
 
-    def _references(self, globs: object, where: Where) -> list[Source]:
+    def references(self, globs: object, where: Where) -> list[Source]:
         """The files that globs name, in the order of their paths; a glob that names none is a fault."""
         found: dict[str, Source] = {}
         if not isinstance(globs, list | tuple) or not all(isinstance(glob, str) for glob in globs):
@@ -207,7 +231,7 @@ class Assemblies:
 
     # All of them
 
-    def _piece(
+    def piece(
         self,
         stage: Stage,
         values: dict[str, Any],
@@ -249,6 +273,14 @@ def matching(
             faults.blame((*where, number), f"no {what} is called {say(pattern)}", hint, key=False)
         found |= dict.fromkeys(some)
     return list(found)
+
+
+def marked(piece: Piece, spritefile: Spritefile) -> Piece:
+    """A piece that writes into its pictures that a model made them, where the project and its stage have that."""
+    if not spritefile.project.mark or "mark" not in piece.stage.Params.model_fields:
+        return piece
+    origins = {**piece.origins, "mark": "project.mark"}
+    return replace(piece, params={**piece.params, "mark": True}, origins=origins)
 
 
 def folder_of(spritefile: Spritefile, declared: Sprite | Sheet) -> str:

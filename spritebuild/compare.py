@@ -280,7 +280,7 @@ class _Comparing:
     ) -> Case:
         entry, action = asset.entry, asset.action
         declared = action.declared if action else ""
-        file, line = self._place(declared)
+        file, line = self._place(declared) if kind != "same" else ("", 0)
         before = entry.before.get("digest", "")
         seen = (entry.looks or self._before(entry).get("looks", {})).get("size")
         return Case(
@@ -321,7 +321,9 @@ class _Comparing:
             return case
         worst: Verdict = "fail" if any(verdict == "fail" for _, verdict in violations) else "notice"
         verdict = worst if case.verdict != "fail" else case.verdict
-        return replace(case, verdict=verdict, violations=tuple(violation for violation, _ in violations))
+        file, line = self._place(case.declared)
+        told = tuple(violation for violation, _ in violations)
+        return replace(case, verdict=verdict, violations=told, file=file, line=line)
 
     def _renamed(self, cases: list[Case]) -> list[Case]:
         """A new asset with the pixels of one that is gone was renamed, as far as anybody can see."""

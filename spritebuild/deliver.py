@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spritebuild import digest, lock
@@ -67,7 +67,7 @@ class Delivery:
                 self.refused.append(error)  # the others are none the worse for it
                 continue
             if not agreed:
-                self.entries[path] = lock.renewed(entry, self._entry(action, path, made), self._why(action))
+                self.entries[path] = lock.renewed(entry, self._entry(action, path, made), self._why(action, entry))
             elif entry and other:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
@@ -100,6 +100,14 @@ class Delivery:
                 self.status.warning(f"{path} is no longer declared, but was edited by hand: it is left in place")
         kept = {path: entry if path in assets else lock.gone(entry) for path, entry in self.entries.items()}
         self.entries = {path: entry for path, entry in kept.items() if entry is not None}
+        chosen = {
+            path
+            for action in self.project.graph.actions.values()
+            if action.target in self.project.graph.candidates
+            for _, path in action.installs
+        }
+        for path in [path for path, entry in self.entries.items() if entry.pick and path not in chosen]:
+            self.entries[path] = replace(self.entries[path], pick={})
 
     def raise_refusals(self) -> None:
         """Raise PolicyError if anything could not be installed, RegressionError if anything is unlike the lock."""
@@ -129,9 +137,15 @@ class Delivery:
         files = self.project.store.listed(made) if lock.is_folder(path) else {}
         return Entry(path, action.recipe, made, "", self._platform(action), self._looks(path, made), files)
 
-    def _why(self, action: Action) -> list[str]:
-        """Why an asset is made anew: what was changed of it and of what it is made of."""
-        return [self.reasons[id] for id in sorted(self.project.graph.upstream([action.id])) if self.reasons.get(id)]
+    def _why(self, action: Action, entry: Entry | None) -> list[str]:
+        """Why an approved asset is made anew: what was changed of it and what it is made of, or that it was picked."""
+        if entry is None or not entry.approved:
+            return []
+        ran = [self.reasons[id] for id in sorted(self.project.graph.upstream([action.id])) if self.reasons.get(id)]
+        if ran or action.candidate is None:
+            return ran
+        picked = any(entry.pick for _, path in action.installs if (entry := self.entries.get(path)) is not None)
+        return [f"seed {action.candidate} was picked" if picked else f"nobody picked: seed {action.candidate} is first"]
 
     def _stands_in(self, entry: Entry, action: Action, made: str) -> bool:
         """Whether bytes of another platform may stand in for the locked ones: they look the same."""
@@ -171,19 +185,13 @@ class Delivery:
             if self.project.stages[self.project.graph.actions[id].stage].device != "cpu":
                 if id not in self.made_on:
                     trace = self.project.store.trace(self.keys[id]) if id in self.keys else None
-                    self.made_on[id] = _made_on(trace.provenance) if trace else {}
+                    self.made_on[id] = lock.class_of(trace.provenance) if trace else {}
                 merged |= self.made_on[id]
         if not merged:
             return ""
         name = digest.of_value(merged)[:12]
         self.platforms[name] = merged
         return name
-
-
-def _made_on(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """The class of machine of a trace: the platform, and the size of the batches that were made there."""
-    batch = provenance.get("batch")
-    return {**provenance.get("platform", {}), **({"batch": str(batch)} if batch else {})}
 
 
 def _alike(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -45,7 +45,8 @@ class Action:
     `params` hold only what differs from the stage's defaults. `origins` say where each param was declared, for
     reasons in the user's words, and `declared` which declaration of the spritefile it is for. `installs` map
     output names to paths below the project; for a folder, to a glob that
-    its files match, such as `assets/hero*`: they are put side by side into that glob's folder.
+    its files match, such as `assets/hero*`: they are put side by side into that glob's folder. `candidate` is the seed
+    of what ends here, where it is one of several pictures to choose from.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Action:
     installs: tuple[tuple[str, str], ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     declared: str = ""
+    candidate: int | None = None
 
     @property
     def target(self) -> str:
@@ -99,9 +101,10 @@ def recipe(
 
 @dataclass(frozen=True)
 class Graph:
-    """Actions by id, every producer before its consumers."""
+    """Actions by id, every producer before its consumers. For those targets in `undecided`, somebody is to pick."""
 
     actions: Mapping[str, Action]
+    undecided: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, actions: Iterable[Action]) -> Graph:
@@ -128,9 +131,22 @@ class Graph:
         return {id: tuple(readers) for id, readers in found.items()}
 
     @cached_property
+    def candidates(self) -> Mapping[str, Mapping[int, str]]:
+        """The actions that end what is to be chosen from, by seed, of every target that has candidates."""
+        found: dict[str, dict[int, str]] = {}
+        for action in self.actions.values():
+            if action.candidate is not None:
+                found.setdefault(action.target, {})[action.candidate] = action.id
+        return found
+
+    @cached_property
     def finals(self) -> tuple[str, ...]:
-        """The actions whose outputs are installed: what a build is for."""
-        return tuple(action.id for action in self.actions.values() if action.installs)
+        """The actions whose outputs are installed, or to be chosen from: what a build is for."""
+        return tuple(
+            action.id
+            for action in self.actions.values()
+            if action.installs or (action.candidate is not None and action.target in self.undecided)
+        )
 
     def upstream(self, ids: Iterable[str]) -> set[str]:
         """These actions and everything that they need, however far."""

@@ -202,6 +202,12 @@ def approve(entry: Entry) -> Entry | None:
 # The classes of machine that made the locked bytes
 
 
+def class_of(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The class of machine of a trace: the platform, and the size of the batches that were made there."""
+    platform, batch = provenance.get("platform", {}), provenance.get("batch")
+    return {**platform, "batch": str(batch)} if platform and batch else dict(platform)
+
+
 def read_platforms(root: Path) -> dict[str, Mapping[str, str]]:
     """What each class of machine was (device, versions), by the short name that entries give it."""
     found: dict[str, Mapping[str, str]] = {}

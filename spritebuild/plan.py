@@ -94,12 +94,18 @@ class Known:
 
 
 def targets(graph: Graph, patterns: Collection[str]) -> frozenset[str]:
-    """The last actions of what patterns such as `sprites.potion-*` or `potion-*` name; all finals for no pattern."""
+    """The last actions of what patterns such as `sprites.potion-*` or `potion-*` name; all finals for no pattern.
+
+    Of a sprite with candidates that is named, all of these; by the id of an action, that one.
+    """
     if not patterns:
         return frozenset(graph.finals)
     by_name = {action.target: id for id, action in graph.actions.items()}
     found = set()
     for pattern in patterns:
+        if pattern in graph.actions:
+            found.add(pattern)
+            continue
         plain = pattern if "." in pattern else f"*.{pattern}"
         matching = fnmatch.filter(by_name, plain)
         if not matching:
@@ -107,7 +113,10 @@ def targets(graph: Graph, patterns: Collection[str]) -> frozenset[str]:
                 f"no target is called {pattern!r}",
                 hint=alternatives(pattern, by_name if "." in pattern else _short(by_name), "targets"),
             )
-        found |= {by_name[name] for name in matching}
+        found |= {by_name[name] for name in matching if name not in graph.candidates}
+        several = {name for name in matching if name in graph.candidates}
+        found |= {id for name in several for id in graph.candidates[name].values()}
+        found |= {id for id in graph.finals if several and graph.actions[id].target in several}
     return frozenset(found)
 
 

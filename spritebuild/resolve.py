@@ -2,14 +2,16 @@
 
 A sprite is one chain of actions: the stage that makes the picture (`generate` unless said otherwise), then the actions
 of its finishing list. The last of them installs the sprite; those before it are shared by sprites that agree in them.
-What is trained here comes before the sprites that need it (trainings.py), and what is made of finished sprites, such
-as sheets, after them (assemblies.py).
+A sprite with candidates is several chains, of which the picked one installs it, or else the first. What is trained here
+comes before the sprites that need it (trainings.py), and what is made of finished sprites, such as sheets, after them
+(assemblies.py).
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import types
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,13 +20,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from spritebuild import digest
-from spritebuild.assemblies import Assemblies, folder_of, matching
+from spritebuild import digest, picks
+from spritebuild.assemblies import Assemblies, folder_of, marked, matching
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Graph, Output, Ref, recipe
-from spritebuild.lock import is_folder
+from spritebuild.lock import Lock, is_folder
 from spritebuild.pins import Pin
+from spritebuild.ranks import Candidates, Ranks
 from spritebuild.spritefile import Palette, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import say
 from spritebuild.stage import Stage, Stages
@@ -40,32 +43,51 @@ SHARED = (
     "size",
     "tile",
 )  # of a look: params of the same name, if a stage has them
+MOST_SEED = 2**63 - 1
+NOTHING: Lock = types.MappingProxyType({})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # one part of a path, and of a target
 
 
 def resolve(
-    spritefile: Spritefile, stages: Stages, pins: Mapping[str, Pin], files: digest.Files, *, checks: bool = False
+    spritefile: Spritefile,
+    stages: Stages,
+    pins: Mapping[str, Pin],
+    files: digest.Files,
+    *,
+    checks: bool = False,
+    locked: Lock = NOTHING,
 ) -> Graph:
-    """The graph of a spritefile, with the actions that check its art if asked for.
+    """The graph of a spritefile, with the actions that check and rank its art if asked for.
 
-    Raises SpritefileError with every fault found.
+    `locked` says what was picked; it may be left out where no sprite has candidates. Raises SpritefileError with every
+    fault found.
     """
     faults = Faults(spritefile)
-    resolver = _Resolver(spritefile, stages, pins, files, faults, Styles(spritefile, stages, files, faults))
+    resolver = _Resolver(spritefile, stages, pins, files, faults, Styles(spritefile, stages, files, faults), locked)
     for name, sprite in spritefile.sprites.items():
         resolver.sprite(name, sprite)
     resolver.finish()
     assemblies = Assemblies(
-        spritefile, resolver.styles, faults, resolver.finals, resolver.palettes, resolver.add, resolver.install
+        spritefile,
+        resolver.styles,
+        faults,
+        resolver.finals,
+        resolver.palettes,
+        resolver.add,
+        resolver.install,
+        resolver.modeled,
     )
     assemblies.all(checks=checks)
+    if checks and not faults.found:
+        Ranks(spritefile, assemblies, resolver.trainings, resolver.candidates).all()
     for name in spritefile.evaluations:
         resolver.evaluation(name, assemblies)
     resolver.trainings.all()
     resolver.check_folders()
     if faults.found:
         raise SpritefileError(faults.found)
-    return Graph.of(resolver.actions)
+    graph = Graph.of(resolver.actions)
+    return replace(graph, undecided=frozenset(picks.undecided(graph, locked)))
 
 
 @dataclass
@@ -76,11 +98,15 @@ class _Resolver:
     files: digest.Files
     faults: Faults
     styles: Styles
+    locked: Lock
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
     finals: dict[str, Sprited] = field(default_factory=dict)  # what is installed, by the sprite's name
-    chains: dict[str, _Chain] = field(default_factory=dict)
+    chains: dict[str, _Chain] = field(default_factory=dict)  # likewise
+    unpicked: list[_Chain] = field(default_factory=list)  # those of further candidates
+    candidates: dict[str, Candidates] = field(default_factory=dict)  # by the sprite's name
+    modeled: set[str] = field(default_factory=set)  # the sprites that a model made
     palettes: dict[str, Ref] = field(default_factory=dict)  # those that are chosen from sprites
     shared: dict[str, Action] = field(default_factory=dict)  # actions that install nothing, by recipe
 
@@ -116,10 +142,57 @@ class _Resolver:
         else:
             for variant, words, seed in self._variants(name, sprite):
                 finishing = self.styles.finishing(look, words)
+                if sprite.candidates is not None:
+                    self._candidates(name, sprite, look, stage, variant, words, seed, finishing)
+                    continue
                 params = self._params(name, sprite, look, stage, words, seed)
                 if params is not None and finishing is not None:
                     pieces = deque((Piece(stage, *params), *finishing))
                     self._chain(_Chain(name, sprite, look, variant, words, pieces))
+
+    def _candidates(
+        self,
+        name: str,
+        sprite: Sprite,
+        look: Look,
+        stage: Stage,
+        variant: str,
+        words: Mapping[str, str],
+        first: int,
+        finishing: tuple[Piece, ...] | None,
+    ) -> None:
+        """Add a chain for every candidate of one sprite, and for a pick that is none of them any more."""
+        where = ("sprites", name, "candidates")
+        seeds = range(first, first + (sprite.candidates or 0))
+        if seeds[-1] > MOST_SEED:
+            hint = f"seed = {MOST_SEED + 1 - len(seeds)} or less"
+            self.faults.blame(where, f"there are no {len(seeds)} seeds from {first}", hint, key=False)
+        elif "seed" not in stage.Params.model_fields:
+            self.faults.blame(where, f"all would be the same: stage {say(stage.kind)} has no param seed", key=False)
+        elif "seed" in look.values.get("params", {}):
+            place = dotted((*look.where["params"], "seed"))
+            self.faults.blame(where, f"all would be the same: {place} is said", "take it out, say seed", key=False)
+        elif finishing is not None:
+            last = (finishing[-1].stage if finishing else stage).Outputs.model_fields["image"]
+            path = self._path(sprite, variant, _file(last))
+            entry = self.locked.get(path)
+            chosen = entry.pick["seed"] if entry is not None and entry.pick else first
+            self.candidates[variant] = Candidates(name, words, look)
+            for seed in dict.fromkeys((*seeds, chosen)):
+                params = self._params(name, sprite, look, stage, words, seed)
+                if params is None:
+                    return
+                pieces = deque((Piece(stage, *params), *finishing))
+                chain = _Chain(name, sprite, look, variant, words, pieces, seed=seed, declared=seed in seeds)
+                if seed == chosen:
+                    self._chain(chain)
+                else:
+                    self.unpicked.append(chain)
+                    self._advance(chain)
+
+    def _path(self, sprite: Sprite, variant: str, file: str) -> str:
+        """Where a sprite is installed that its last action calls so."""
+        return f"{folder_of(self.spritefile, sprite)}/{variant}.{file.rpartition('.')[2]}"
 
     def _variants(self, name: str, sprite: Sprite) -> Iterator[tuple[str, dict[str, str], int]]:
         """The name, the words of the matrix and the seed of every sprite of a declaration."""
@@ -236,20 +309,32 @@ class _Resolver:
             inputs = (*piece.inputs, *((f"palettes.{name}", self.palettes[name]) for name in piece.palettes))
             if chain.last is not None:
                 inputs = (("image", chain.last), *inputs)
+            if piece.model is not None or (piece.inputs and "model" in dict(piece.inputs)):
+                chain.modeled = True
+            if chain.modeled and not chain.pieces:
+                piece = marked(piece, self.spritefile)
             if piece.model is not None:
                 weights = self.trainings.artifact("models", piece.model)
                 inputs = (*inputs, ("model", weights)) if weights is not None else inputs
             suffix = f"{kind}-{count}" if count > 1 else kind
+            if chain.seed is not None:
+                suffix = f"{chain.seed}:{suffix}"  # whoever is picked: what is known of an action goes by its id
             declared = f"sprites.{chain.name}"
             action = self.add(
                 f"sprites.{chain.variant}", piece, inputs, suffix, shared=bool(chain.pieces), declared=declared
             )
             chain.last = Output(action.id, "image")
         if not chain.pieces:
-            suffix = dict(self.actions[-1].outputs).get("image", "image.png").rpartition(".")[2]
-            path = f"{folder_of(self.spritefile, chain.sprite)}/{chain.variant}.{suffix}"
-            self.install((("image", path),), ("sprites", chain.name))
-            self.finals[chain.variant] = Sprited(self.actions[-1].id, chain.words, chain.name, chain.look)
+            if chain.seed is not None and chain.declared:
+                self.actions[-1] = replace(self.actions[-1], candidate=chain.seed)
+                self.candidates[chain.variant].ends[chain.seed] = self.actions[-1].id
+            if self.chains.get(chain.variant) is chain:
+                file = dict(self.actions[-1].outputs).get("image", "image.png")
+                path = self._path(chain.sprite, chain.variant, file)
+                self.install((("image", path),), ("sprites", chain.name))
+                self.finals[chain.variant] = Sprited(self.actions[-1].id, chain.words, chain.name, chain.look)
+                if chain.modeled:
+                    self.modeled.add(chain.variant)
 
     # Palettes that are chosen from sprites
 
@@ -268,7 +353,7 @@ class _Resolver:
                 hint = "a palette is chosen from pictures to which none that waits for it has been applied"
                 self.faults.blame(("palettes", left[0], "sprites"), message, hint)
                 return
-            for chain in self.chains.values():
+            for chain in (*self.chains.values(), *self.unpicked):
                 if chain.pieces:
                     self._advance(chain)
         self.finals = {variant: self.finals[variant] for variant in order if variant in self.finals}
@@ -369,6 +454,9 @@ class _Chain:
     variant: str
     words: Mapping[str, str]
     pieces: deque[Piece]
+    seed: int | None = None  # of a candidate
+    declared: bool = True  # whether that is one of those that are to be chosen from
+    modeled: bool = False  # whether a model is among what made it so far
     last: Output | None = None
     repeats: dict[str, int] = field(default_factory=dict)
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from spritebuild.errors import MachineError, SpritebuildError, StageError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
+from spritebuild.libraries import Libraries
 from spritebuild.plan import Plan, describe, input_digests
 from spritebuild.stage import Context, Stages
 from spritebuild.status import Status
@@ -42,6 +43,7 @@ class Options:
     keep_going: bool = False
     threads: int = 1
     workers: int | None = None  # at most; as many as jobs unless said
+    regroup: bool = False  # whether workers get other groups than a build would give them: other neighbors in a batch
 
 
 @dataclass
@@ -123,6 +125,7 @@ class _Runner:
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
         self.platforms: dict[str, Mapping[str, str]] = {}
+        self.libraries = Libraries()
         self.alone: set[str] = set()
         self.numbers = itertools.count()
         self.folders: dict[str, str] = {}
@@ -208,7 +211,8 @@ class _Runner:
                 idle = Worker(log, lambda worker, message: self.events.put(("answer", (worker, message))))
                 self.workers[idle] = []
             (kind, affinity), ids = next(iter(self.waiting.items()))
-            group = [ids.popleft() for _ in range(min(len(ids), 1 if ids[0] in self.alone else GROUP))]
+            most = 1 if ids[0] in self.alone else min(len(ids), GROUP)
+            group = [ids.popleft() for _ in range(max(1, most - 1) if self.options.regroup else most)]
             if not ids:
                 del self.waiting[kind, affinity]
             self.workers[idle] = group
@@ -279,8 +283,9 @@ class _Runner:
             prepared = self._prepare(action, folder)
             inputs = prepared["inputs"]
             ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
+            notes = {**(notes or {}), "versions": self.libraries.of(type(stage).__module__)}
             digests = self._collect(action, folder)
-            return _Outcome(id, notes or {}, time.monotonic() - started, folder, digests)
+            return _Outcome(id, notes, time.monotonic() - started, folder, digests)
         except SpritebuildError as error:
             error.message = _in_the_users_words(error.message, action, inputs)
             return _Outcome(id, {}, 0, error=error)
@@ -315,7 +320,8 @@ class _Runner:
         if "done" in message:
             id = group[message["done"]]
             group[message["done"]] = ""
-            self.to_take.append(_Outcome(id, message["notes"], message["seconds"], self.folders.pop(id)))
+            notes = {**message["notes"], "versions": message["versions"]}
+            self.to_take.append(_Outcome(id, notes, message["seconds"], self.folders.pop(id)))
         elif "platform" in message:
             self.platforms[message["stage"]] = message["platform"]
         elif "end" in message:

@@ -24,6 +24,7 @@ from typing import IO, Any
 from spritebuild import errors
 from spritebuild.errors import SpritebuildError, StageError
 from spritebuild.files import DISK, of_os_error
+from spritebuild.libraries import Libraries
 from spritebuild.stage import BoundAction, Context, Stage, Stages
 
 PR_SET_PDEATHSIG = 1
@@ -32,8 +33,8 @@ PR_SET_PDEATHSIG = 1
 class Worker:
     """The parent's end. `send` gives the child a group; every answer goes to `answer(worker, message)`, from a thread.
 
-    A group is answered by `{"stage", "platform"}`, then `{"done": index, "notes", "seconds"}` for every finished
-    action, then `{"end"}` or `{"failed": text, ...}`. `{"died": exit status}` is the last message ever.
+    A group is answered by `{"stage", "platform"}`, then `{"done": index, "notes", "versions", "seconds"}` for every
+    finished action, then `{"end"}` or `{"failed": text, ...}`. `{"died": exit status}` is the last message ever.
     """
 
     def __init__(self, log: Path, answer: Callable[[Worker, Mapping[str, Any]], None]) -> None:
@@ -47,7 +48,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, "PYTHONPATH": _import_path()},
+                env={**os.environ, "PYTHONPATH": import_path()},
             )
         self._reader = threading.Thread(target=self._read, name="worker-reader", daemon=True)
         self._reader.start()
@@ -83,9 +84,10 @@ class Worker:
         self._answer(self, {"died": self._process.wait()})
 
 
-def _import_path() -> str:
-    """Where this process finds packages, less its own script folder: the child must see the same ones."""
-    return os.pathsep.join(path for path in [*sys.path[1:], str(Path(__file__).parents[1])] if path)
+def import_path() -> str:
+    """Where this process finds packages, less its own script folder: a child must see the same ones."""
+    found = sys.path if sys.flags.safe_path else sys.path[1:]
+    return os.pathsep.join(path for path in [*found, str(Path(__file__).parents[1])] if path)
 
 
 # How a stage is bound and run: used by the child, and in the engine's own process for CPU stages
@@ -153,11 +155,12 @@ def main() -> None:
     groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, groups), daemon=True).start()
     stages: dict[str | None, Stages] = {}
+    libraries = Libraries()
     while True:
         group = json.loads(groups.get())
         own = group["own"]
         known = stages.setdefault(own, Stages(Path(own) if own else None))
-        _run_group(known[group["stage"]], group, answers)
+        _run_group(known[group["stage"]], group, answers, libraries)
 
 
 def _listen(stream: IO[bytes], groups: queue.SimpleQueue[bytes]) -> None:
@@ -166,7 +169,7 @@ def _listen(stream: IO[bytes], groups: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)  # the parent is gone
 
 
-def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> None:
+def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes], libraries: Libraries) -> None:
     def say(message: Mapping[str, Any]) -> None:
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()
@@ -177,7 +180,8 @@ def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes]) -> No
     try:
         say({"stage": stage.kind, "platform": dict(stage.platform(context))})
         for index, notes in stage.run_batch(bound, context):
-            say({"done": index, "notes": dict(notes or {}), "seconds": time.monotonic() - started})
+            seconds, versions = time.monotonic() - started, libraries.of(type(stage).__module__)
+            say({"done": index, "notes": dict(notes or {}), "versions": versions, "seconds": seconds})
             started = time.monotonic()
         say({"end": True})
     except Exception as error:

@@ -22,6 +22,7 @@ from spritebuild.graph import Graph, Source
 @json_option
 def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bool, as_json: bool) -> None:
     """Say for every action whether it would run, wait or be reused, and why."""
+    from spritebuild import picks
     from spritebuild import plan as planning
     from spritebuild.project import opened
 
@@ -30,6 +31,8 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
         words = planning.foreseen(project.graph, project.known, decided)
         lost = planning.to_install(project.graph, decided)
+        asked = {project.graph.actions[id].target for id in chosen}
+        undecided = [target for target in picks.undecided(project.graph, project.known.lock) if target in asked]
     decisions = decided.decisions.values()
     if as_json:
         rows = [
@@ -57,6 +60,8 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
     if lost:
         said.append(f"{len(lost)} to install: {', '.join(lost[:3])}{', ...' * (len(lost) > 3)}")
     click.echo(", ".join(said) if shown or lost else "nothing to do", err=True)
+    if undecided:
+        click.echo(picks.words(undecided), err=True)
 
 
 @click.command()

@@ -36,7 +36,7 @@ from spritebuild.spritefile.fields import (
     palette_file,
     specifier,
 )
-from spritebuild.spritefile.rules import Check, Policy
+from spritebuild.spritefile.rules import Check, Policy, Rank
 
 VERSION = 1
 WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file", "sprites")  # where the content of a table comes from
@@ -275,6 +275,7 @@ class Look(Table):
         description="What `check --art` judges by: limits, and references, globs of files that show what is normal.",
     )
     check: Check | None = Field(None, description="What may differ from the approved baseline before `check` fails.")
+    rank: Rank | None = Field(None, description="How candidates are ranked, as a suggestion to whoever picks one.")
 
 
 class Style(Look):
@@ -287,7 +288,11 @@ class Style(Look):
 class Sprite(Look):
     """A picture, or one for every seed and every combination of its matrix."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["seed", "seeds"]}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [{"not": {"required": [key, "seeds"]}} for key in ("seed", "candidates")],
+        }
+    )
 
     style: str | None = Field(None, description="The style; keys said here win over it.")
     prompt: str | None = Field(None, description="What the picture shows.")
@@ -305,6 +310,13 @@ class Sprite(Look):
     category: RelativePath | None = Field(None, description="The folder below the assets folder.")
 
     # A field's validator runs only where the field is said: a model's would cost every one of 10,000 sprites.
+    @field_validator("candidates")
+    @classmethod
+    def _candidates_or_seeds(cls, candidates: int, info: ValidationInfo) -> int:
+        if info.data.get("seeds") is not None:
+            raise ValueError("say candidates or seeds, not both: candidates are of seed and those that follow it")
+        return candidates
+
     @field_validator("seeds")
     @classmethod
     def _seed_or_seeds(cls, seeds: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from spritebuild.spritefile.scan import COMMENT, DEEPEST_NESTING, STRING
 
@@ -64,7 +66,11 @@ class Places:
         source = self.text[left : right if right >= 0 else len(self.text)].rstrip("\r")
         column = start - left + 1
         width = max(1, min(end - start, len(source) - column + 1))
-        return Place(self.text.count("\n", 0, start) + 1, column, width, source)
+        return Place(bisect_left(self._line_ends, start) + 1, column, width, source)
+
+    @cached_property
+    def _line_ends(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.text)]
 
 
 def places(text: str) -> Places:

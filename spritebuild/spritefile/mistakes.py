@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from spritebuild.spritefile.declarations import DECLARED, Document, Dvc, LoraUse, Project, Tables
 from spritebuild.spritefile.fields import Table
+from spritebuild.spritefile.rules import Check, Policy, Rank
 
 LONGEST_VALUE = 60
 MOST_LISTED = 8
@@ -211,6 +212,12 @@ def _table(path: tuple[str | int, ...], document: type[Tables]) -> type[Table]:
             return document
         case ("project",):
             return Project
+        case ("check",) | (_, _, "check"):
+            return Check
+        case ("policy",):
+            return Policy
+        case (_, _, "rank"):
+            return Rank
         case (_, _, "dvc"):
             return Dvc
         case (_, _, "loras", _):

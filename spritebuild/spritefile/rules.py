@@ -1,10 +1,10 @@
-"""What a project refuses, and what may differ before a check fails, as frozen models; knows no sprite."""
+"""What a project refuses, what may differ before a check fails, how candidates are ranked; knows no sprite."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from spritebuild.spritefile.fields import Number, Table, Texts
 
@@ -43,4 +43,35 @@ class Check(Table):
     )
     flicker: Annotated[Number, Field(ge=0, le=1)] | None = Field(
         None, description="The most pixels of an animation, as a share, that blink for a single frame."
+    )
+
+
+def _scorer(entry: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(entry.get("stage"), str):
+        raise ValueError('a scorer is a stage of your own: { stage = "..." }')
+    return entry
+
+
+Weight = Annotated[Number, Field(ge=0, le=1000)]
+
+
+class Rank(Table):
+    """How much each measure counts where candidates are ranked; 1 unless said, 0 for nothing."""
+
+    style: Weight | None = Field(None, description="How much it counts that a candidate is within what `art` says.")
+    palette: Weight | None = Field(None, description="How much it counts that its colors are in the palette.")
+    orphans: Weight | None = Field(None, description="How much it counts that few of its pixels are orphans.")
+    silhouette: Weight | None = Field(None, description="How much it counts that its silhouette is read on any ground.")
+    prompt: Weight | None = Field(None, description="How much it counts what the scorer says.")
+    scorer: (
+        Annotated[
+            dict[str, Any],
+            AfterValidator(_scorer),
+            WithJsonSchema({"type": "object", "required": ["stage"], "additionalProperties": True}),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="A stage of your own that scores a picture from 0 to 1, such as by its prompt: { stage, model, and "
+        "its params }.",
     )

@@ -33,13 +33,21 @@ Options:
 Commands:
   init        Write a small working spritefile.
   build       Build what is stale, and install it.
-  check       Say what of the finished art is against its limits, or unlike
-              its references.
+  check       Compare assets with their approved baselines and declared
+              limits.
+  review      Look at what changed, in the browser, and approve it.
+  approve     Make what was looked at the baseline.
+  pick        Choose one of a sprite's candidates.
+  verify      Run actions again and compare: is every stage reproducible?
+  diff        Say how assets differ from those of another revision.
   train-lora  Train one LoRA, of the spritefile or of a folder of pictures.
   loras       List and show LoRAs.
   plan        Say what a build would do, and why.
   why         Say how a target is made, and why it would be made again.
   graph       Print the graph of actions.
+  licenses    List the licences that assets are under, and why.
+  provenance  Say what assets were made from: SLSA provenance, or a CycloneDX
+              ML-BOM.
   lock        Pin models and LoRAs.
   fetch       Bring pinned models and LoRAs here, and verify them.
   gc          Remove from the store what nothing needs.
