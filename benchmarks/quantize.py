@@ -109,7 +109,7 @@ def finished(listed: Path, out: Path) -> None:
 
 
 def speed(folder: Path, paths: list[Path], sample: list[Path], rounds: int) -> str:
-    """A table of sprites a second, ours and the recipe's, taken in turn."""
+    """A table of sprites a second, ours and the recipe's, taken in turn; ratios are those of one round."""
     ways = {"finish: alpha, quantize, outline": (paths, True, True)}
     if PYTHON:
         ways["k-means for each, as it is"] = (sample[: len(sample) // 4], False, False)
@@ -120,21 +120,23 @@ def speed(folder: Path, paths: list[Path], sample: list[Path], rounds: int) -> s
             costs[way].append(cost(folder / f"out-{number}-{len(costs[way])}-{len(some)}", some, ours, apart))
             wall, cpu = costs[way][-1]
             print(f"{way}: {wall:,.0f} sprites/s, {cpu:,.0f} a CPU second", file=sys.stderr)
-    medians = {way: [statistics.median(one) for one in zip(*found, strict=True)] for way, found in costs.items()}
-    own = next(iter(medians.values()))
-    rows = [
-        [
-            f"{way}; {len(ways[way][0]):,} sprites",
-            f"{wall:,.0f}",
-            ratio(own[0], wall),
-            f"{cpu:,.0f}",
-            ratio(own[1], cpu),
-        ]
-        for way, (wall, cpu) in medians.items()
-    ]
+    own = next(iter(costs.values()))
+    rows = []
+    for way, found in costs.items():
+        cells = [f"{way}; {len(ways[way][0]):,} sprites"]
+        for kind in (0, 1):
+            times = [ours[kind] / one[kind] for ours, one in zip(own, found, strict=True)]  # round by round
+            cells += [spread([one[kind] for one in found], lambda rate: f"{rate:,.0f}")]
+            cells += [spread(times, lambda time: ratio(time, 1)) if found is not own else ratio(1, 1)]
+        rows.append(cells)
     if not PYTHON:
         rows.append(["k-means for each: absent, set KMEANS_PYTHON", "", "", "", ""])
     return table(["", "sprites/s on the wall clock", "finish to it", "sprites per CPU second", "finish to it"], rows)
+
+
+def spread(values: list[float], shown: Callable[[float], str]) -> str:
+    """The median, and in brackets the least and the most."""
+    return f"{shown(statistics.median(values))} ({shown(min(values))} to {shown(max(values))})"
 
 
 def cost(out: Path, paths: list[Path], ours: bool, apart: bool) -> tuple[float, float]:

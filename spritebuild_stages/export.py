@@ -58,6 +58,7 @@ AnyOptions = Annotated[
 class ExportParams(Params):
     options: AnyOptions = Field(description="The engine, and what may be told of its files.")
     categories: tuple[str, ...] = Field((), description="The folder of each sheet below the assets; none: no folders.")
+    mark: bool = Field(False, description="Say in every PNG (XMP) that a trained model made it.")
 
 
 class ExportInputs(Inputs):
@@ -78,13 +79,14 @@ class ExportOutputs(Outputs):
 class Export(Stage):
     """Equal sheets give equal files; nothing of the machine, and no date, is in them."""
 
-    version = 1
+    version = 2
     Params = ExportParams
     Inputs = ExportInputs
     Outputs = ExportOutputs
 
     def run(self, action: BoundAction, context: Context) -> None:
         from spritebuild_stages.exports.sheet import Sheet
+        from spritebuild_stages.images import png
         from spritebuild_stages.sheets import layout
 
         params: ExportParams = action.params
@@ -97,3 +99,6 @@ class Export(Stage):
         ]
         action.outputs.files.mkdir()
         ENGINES[params.options.kind].write(sheets, action.outputs.files, params.options)
+        if params.mark:
+            for path in action.outputs.files.rglob("*.png"):
+                path.write_bytes(png.with_mark(path.read_bytes()))

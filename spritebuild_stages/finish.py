@@ -15,6 +15,7 @@ from spritebuild_stages.ops.declared import AnyOp
 
 class FinishParams(Params):
     ops: tuple[AnyOp, ...] = Field(description="The operations, first to last.")
+    mark: bool = Field(False, description="Say in the PNG (XMP) that a trained model made it.")
 
     @field_validator("ops")
     @classmethod
@@ -51,7 +52,7 @@ class FinishOutputs(Outputs):
 class Finish(Stage):
     """Apply the operations in order; color hidden under alpha 0 is cleared at the end, whatever they were."""
 
-    version = 1
+    version = 2
     Params = FinishParams
     Inputs = FinishInputs
     Outputs = FinishOutputs
@@ -68,7 +69,7 @@ class Finish(Stage):
             except ValueError as error:
                 facts = [("operation", f"{place}. {op.op}"), ("picture", f"{rgba.shape[1]}x{rgba.shape[0]}")]
                 raise StageError(str(error), facts=facts, hint=HINTS[op.op]) from error
-        png.write(action.outputs.image, clear_hidden(rgba))
+        png.write(action.outputs.image, clear_hidden(rgba), mark=action.params.mark)
 
 
 PALETTES = (

@@ -52,6 +52,7 @@ class GenerateParams(Params):
     loras: tuple[LoraUse, ...] = Field((), max_length=16, description="LoRAs to add, in this order.")
     dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The type of the model's numbers.")
     batch: Literal[1, 2, 4, 8] = Field(4, description="How many images are made together; it changes their bytes.")
+    mark: bool = Field(False, description="Say in the PNG (XMP) that a trained model made it.")
 
     @model_validator(mode="after")
     def _agree(self) -> GenerateParams:
@@ -79,7 +80,7 @@ class GenerateOutputs(Outputs):
 class Generate(TorchStage):
     """Keeps the model of the last call loaded; holds verdicts of the slot probe for as long as it lives."""
 
-    version = 1
+    version = 2
     Params = GenerateParams
     Inputs = GenerateInputs
     Outputs = GenerateOutputs
@@ -116,7 +117,7 @@ class Generate(TorchStage):
             group = items[start : start + batch]
             padding = [group[0]] * (batch - len(group))
             for index, drawn in enumerate(model.draw([*group, *padding], settings)[: len(group)], start):
-                png.write(actions[index].outputs.image, drawn.rgba)
+                png.write(actions[index].outputs.image, drawn.rgba, mark=actions[index].params.mark)
                 warnings = [*cautions, *_item_cautions(model, items[index], settings)]
                 if drawn.blanked:
                     warnings.append("the model's own safety checker blanked the image")

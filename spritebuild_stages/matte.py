@@ -39,7 +39,7 @@ class MatteOutputs(Outputs):
 class Matte(OnnxStage):
     """The mask is stretched to 0..1, as these networks are meant to be read; pixels keep their colors."""
 
-    version = 1
+    version = 2
     Params = MatteParams
     Inputs = MatteInputs
     Outputs = MatteOutputs

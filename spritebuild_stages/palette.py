@@ -45,7 +45,7 @@ class PaletteStage(Stage):
     It is written as a GIMP palette, which Aseprite, GIMP, Krita and Inkscape open, and as a picture for people.
     """
 
-    version = 1
+    version = 2
     Params = PaletteParams
     Inputs = PaletteInputs
     Outputs = PaletteOutputs

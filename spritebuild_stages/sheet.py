@@ -99,6 +99,7 @@ class SheetParams(Params):
     durations: dict[str, Milliseconds] = Field({}, description="The same by frames' names or globs.")
     tags: dict[Called, TagOf] = Field({}, description="Animations by their names.")
     slices: dict[Called, SliceOf] = Field({}, description="Parts of frames by their names.")
+    mark: bool = Field(False, description="Say in every PNG (XMP) that a trained model made it.")
 
     @field_validator("names")
     @classmethod
@@ -176,7 +177,7 @@ class Sheet(Stage):
     its frames are named.
     """
 
-    version = 2
+    version = 3
     Params = SheetParams
     Inputs = SheetInputs
     Outputs = SheetOutputs
@@ -197,7 +198,7 @@ class Sheet(Stage):
         spots, grid = _arranged(params, cuts, shared)
         placed = describing.Placed(shared, spots, grid)
         layout = _described(params, cuts, placed, list(companions))
-        _paint(layout, cuts, placed, params.extrude, action.outputs.files)
+        _paint(layout, cuts, placed, params.extrude, params.mark, action.outputs.files)
         aseprite.write_documents(layout, action.outputs.files, params.format)
         layouts.write(action.outputs.layout, layout)
         split = [tag.name for tag in layout.tags if len({frame.page for frame in layout.of_tag(tag)}) > 1]
@@ -290,7 +291,7 @@ def _durations(names: tuple[str, ...], default: int, said: dict[str, int], tags:
     return dict.fromkeys(names, default) | tagged | own
 
 
-def _paint(layout: Layout, cuts: Sequence[Cut], placed: Placed, extrude: int, folder: Path) -> None:
+def _paint(layout: Layout, cuts: Sequence[Cut], placed: Placed, extrude: int, mark: bool, folder: Path) -> None:
     """Write the pages and their companions into a folder, which is made."""
     from spritebuild_stages.images import png
     from spritebuild_stages.sheets.painting import paint
@@ -301,7 +302,7 @@ def _paint(layout: Layout, cuts: Sequence[Cut], placed: Placed, extrude: int, fo
         spots = zip(placed.shared.stored, placed.packed.spots, strict=True)
         here = [(cuts[frame], spot) for frame, spot in spots if spot.page == number]
         pictures = [(cut.kept, spot.x, spot.y) for cut, spot in here]
-        png.write(folder / page.image, paint((page.width, page.height), pictures, extrude, cell))
+        png.write(folder / page.image, paint((page.width, page.height), pictures, extrude, cell), mark=mark)
         for role, file in page.companions.items():
             pictures = [(cut.companions[role], spot.x, spot.y) for cut, spot in here]
-            png.write(folder / file, paint((page.width, page.height), pictures, extrude, cell))
+            png.write(folder / file, paint((page.width, page.height), pictures, extrude, cell), mark=mark)

@@ -27,7 +27,7 @@ class UpscaleOutputs(Outputs):
 class Upscale(OnnxStage):
     """The network makes new colors: quantize after it."""
 
-    version = 1
+    version = 2
     Params = UpscaleParams
     Inputs = UpscaleInputs
     Outputs = UpscaleOutputs

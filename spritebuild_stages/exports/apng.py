@@ -5,11 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-import deflate
 import numpy as np
-from numpy.typing import NDArray
 
-from spritebuild_stages.images import png
+from spritebuild_stages.images import png, scanlines
+from spritebuild_stages.images.chunks import SIGNATURE, chunk
 from spritebuild_stages.images.png import Rgba
 
 MAX_DELAY = (1 << 16) - 1
@@ -28,10 +27,10 @@ def encode(frames: Sequence[Rgba], durations: Sequence[int], plays: int = 0) -> 
     stack = np.stack(frames)
     height, width = stack.shape[1:3]
     png.check_size(width, height)
-    palette = png.palette_of(stack)
+    palette = scanlines.palette_of(stack)
     colors, indices = palette or (None, None)
     color_type = png.TRUECOLOR_ALPHA if colors is None else png.PALETTE
-    depth = 8 if colors is None else next(bits for bits in (1, 2, 4, 8) if len(colors) <= 1 << bits)
+    depth = 8 if colors is None else scanlines.depth_of(colors)
     shown = list(_split(durations))
     body, sequence = [], 0
     for place, (number, duration) in enumerate(shown):
@@ -39,17 +38,17 @@ def encode(frames: Sequence[Rgba], durations: Sequence[int], plays: int = 0) -> 
         left, top, right, bottom = _changed(stack[before], stack[number]) if place else (0, 0, width, height)
         rectangle = struct.pack(">IIII", right - left, bottom - top, left, top)
         control = rectangle + struct.pack(">HH", duration, 1000) + REPLACE
-        body.append(png.chunk(b"fcTL", struct.pack(">I", sequence) + control))
+        body.append(chunk(b"fcTL", struct.pack(">I", sequence) + control))
         area = (number, slice(top, bottom), slice(left, right))
-        lines = png.filtered(stack[area]) if indices is None else _lines(indices[area], depth)
-        data = bytes(deflate.zlib_compress(lines, png.LEVEL))
+        lines = scanlines.filtered(stack[area]) if indices is None else scanlines.unfiltered(indices[area], depth)
+        data = png.compressed(lines)
         # The first frame is also the picture that readers show who know no animations.
-        body.append(png.chunk(b"fdAT", struct.pack(">I", sequence + 1) + data) if place else png.chunk(b"IDAT", data))
+        body.append(chunk(b"fdAT", struct.pack(">I", sequence + 1) + data) if place else chunk(b"IDAT", data))
         sequence += 2 if place else 1
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    start = (png.SIGNATURE, png.chunk(b"IHDR", header), png.chunk(b"acTL", struct.pack(">II", len(shown), plays)))
-    head = b"" if colors is None else _palette_chunks(colors)
-    return b"".join((*start, head, *body, png.chunk(b"IEND", b"")))
+    start = (SIGNATURE, chunk(b"IHDR", header), chunk(b"acTL", struct.pack(">II", len(shown), plays)))
+    head = b"" if colors is None else png.palette_chunks(colors)
+    return b"".join((*start, head, *body, chunk(b"IEND", b"")))
 
 
 def _split(durations: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -62,12 +61,6 @@ def _split(durations: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield number, left
 
 
-def _palette_chunks(colors: Rgba) -> bytes:
-    translucent = int(np.count_nonzero(colors[:, 3] != 255))  # the opaque ones are last, and implied
-    chunks = png.chunk(b"PLTE", colors[:, :3].tobytes())
-    return chunks + (png.chunk(b"tRNS", colors[:translucent, 3].tobytes()) if translucent else b"")
-
-
 def _changed(before: Rgba, after: Rgba) -> tuple[int, int, int, int]:
     """The rectangle in which they differ: left, top, right, bottom; a pixel of it if they do not."""
     differs = (before != after).any(axis=2)
@@ -75,11 +68,3 @@ def _changed(before: Rgba, after: Rgba) -> tuple[int, int, int, int]:
     if not len(rows):
         return 0, 0, 1, 1
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _lines(indices: NDArray[np.intp], depth: int) -> bytes:
-    """Scanlines of indices (H, W), unfiltered: differences of indices mean nothing."""
-    rows = png.packed(indices, depth)
-    lines = np.zeros((len(rows), rows.shape[1] + 1), np.uint8)
-    lines[:, 1:] = rows
-    return lines.tobytes()

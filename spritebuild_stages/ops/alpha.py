@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages.images.integers import pack, unpack
+from spritebuild_stages.images.integers import ALPHA, COLOR, channels, words
 
 
 def binarize(rgba: NDArray[np.uint8], threshold: int) -> NDArray[np.uint8]:
@@ -16,11 +16,11 @@ def binarize(rgba: NDArray[np.uint8], threshold: int) -> NDArray[np.uint8]:
     """
     if not 1 <= threshold <= 255:
         raise ValueError(f"threshold is 1..255, not {threshold}")
-    pixels = pack(rgba)
-    return unpack((pixels | 255) * ((pixels & 255) >= threshold))
+    pixels = words(rgba)
+    return channels((pixels | ALPHA) * (pixels >= threshold << 24))
 
 
 def clear_hidden(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Make pixels of alpha 0 (0, 0, 0, 0), so that no color is hidden under them; uint8 (H, W, 4) to the same."""
-    pixels = pack(rgba)
-    return unpack(pixels * ((pixels & 255) > 0))
+    pixels = words(rgba)
+    return channels(pixels * (pixels > COLOR))

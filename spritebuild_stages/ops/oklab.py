@@ -35,7 +35,12 @@ def oklab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     of summation is the linear algebra library's.
     """
     reds, greens, blues = _cones()
-    return _lab(reds[rgb[:, 0]] + greens[rgb[:, 1]] + blues[rgb[:, 2]])
+    # One row a cone, one a coordinate: NumPy is slow along rows of three.
+    long, medium, short = np.cbrt(
+        reds.take(rgb[:, 0], axis=1) + greens.take(rgb[:, 1], axis=1) + blues.take(rgb[:, 2], axis=1)
+    )
+    of_long, of_medium, of_short = _coordinates()
+    return np.ascontiguousarray((of_long * long + of_medium * medium + of_short * short).T)
 
 
 def steps(lab: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -55,13 +60,6 @@ def nearest(lab: NDArray[np.float64], palette: Palette) -> NDArray[np.intp]:
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _lab(lms: NDArray[np.float64]) -> NDArray[np.float64]:
-    roots = np.cbrt(lms)
-    long, medium, short = np.array(LMS_TO_LAB).T
-    lab: NDArray[np.float64] = roots[:, :1] * long + roots[:, 1:2] * medium + roots[:, 2:] * short
-    return lab
-
-
 @lru_cache(maxsize=64)
 def _targets(palette: Palette) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The palette as (3, K), doubled, and the squares of its lengths (K,), in steps."""
@@ -70,10 +68,15 @@ def _targets(palette: Palette) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 @lru_cache(maxsize=1)
-def _cones() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """What the 256 values of red, green and blue add to the three cones' responses: (256, 3) each."""
-    red, green, blue = (_linear()[:, None] * weights for weights in np.array(LINEAR_TO_LMS).T)
-    return red, green, blue
+def _cones() -> tuple[NDArray[np.float64], ...]:
+    """What the 256 values of red, green and blue add to the three cones' responses: (3, 256) each."""
+    return tuple(weights[:, None] * _linear() for weights in np.array(LINEAR_TO_LMS).T)
+
+
+@lru_cache(maxsize=1)
+def _coordinates() -> tuple[NDArray[np.float64], ...]:
+    """What the root of a cone's response adds to L, a and b: (3, 1) for each cone."""
+    return tuple(weights[:, None] for weights in np.array(LMS_TO_LAB).T)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages.images.integers import LUMA
+from spritebuild_stages.images.integers import ALPHA, COLOR, LUMA, channels, words
 
 Mask = NDArray[np.bool_]
 
@@ -25,12 +25,11 @@ def outline(
     ValueError for a thickness below 1 and for another side.
     """
     line = _line(rgba, thickness, corners, side)
-    result = rgba.copy()
-    if side == "outer":
-        result[line] = (*color, 255)
-    else:
-        result[line, :3] = color
-    return result
+    red, green, blue = color
+    pixels = words(rgba).copy()
+    alpha = ALPHA if side == "outer" else pixels[line] & ALPHA
+    pixels[line] = alpha | (blue << 16 | green << 8 | red)
+    return channels(pixels)
 
 
 def selective(
@@ -56,7 +55,7 @@ def selective(
 def _line(rgba: NDArray[np.uint8], thickness: int, corners: bool, side: str) -> Mask:
     if thickness < 1:
         raise ValueError(f"thickness is at least 1, not {thickness}")
-    silhouette = rgba[..., 3] > 0
+    silhouette = words(rgba) > COLOR
     if side == "outer":
         return _dilated(silhouette, thickness, corners) & ~silhouette
     if side == "inner":
@@ -66,16 +65,23 @@ def _line(rgba: NDArray[np.uint8], thickness: int, corners: bool, side: str) -> 
 
 
 def _dilated(mask: Mask, times: int, corners: bool) -> Mask:
+    height, width = mask.shape
+    row = width + 1
+    # With an unset row above and below, and such a pixel behind each row, all neighbors are steps in a flat array.
+    grown = np.zeros((height + 2, row), np.bool_)
+    grown[1:-1, :-1] = mask
+    flat = grown.ravel()  # a view
+    inner = flat[row:-row]
     for _ in range(times):
-        across = mask.copy()
-        across[:, 1:] |= mask[:, :-1]
-        across[:, :-1] |= mask[:, 1:]
-        # Moved up and down, the widened mask brings the corners with it, the mask itself does not.
-        moved = across if corners else mask
-        mask = across.copy()
-        mask[1:] |= moved[:-1]
-        mask[:-1] |= moved[1:]
-    return mask
+        if corners:
+            across = flat.copy()
+            across[1:] |= flat[:-1]
+            across[:-1] |= flat[1:]
+            inner |= across[: -2 * row] | across[row:-row] | across[2 * row :]
+        else:
+            inner |= flat[row - 1 : -row - 1] | flat[row + 1 : 1 - row] | flat[: -2 * row] | flat[2 * row :]
+        grown[:, -1] = False
+    return grown[1:-1, :-1]
 
 
 def _darkest(rgba: NDArray[np.uint8], times: int, corners: bool) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spritebuild_stages.images.integers import distinct, pack, unpack
+from spritebuild_stages.images.integers import ALPHA, COLOR, channels, distinct, words
 from spritebuild_stages.ops import dither as dithers
 from spritebuild_stages.ops.dither import DITHERS
 from spritebuild_stages.ops.oklab import Palette, nearest, oklab, steps
@@ -32,19 +32,19 @@ def quantize(rgba: NDArray[np.uint8], palette: Palette, dither: str = "none") ->
         return dithers.ordered(rgba, palette, dither)
     if dither in dithers.DIFFUSED:
         return dithers.diffused(rgba, palette, dither)
-    pixels = pack(rgba)
-    rgb, alpha = pixels >> 8, pixels & 255
+    pixels = words(rgba)
+    rgb = pixels & COLOR
     table, colors = _table(palette)
-    found = table[rgb]
-    if not found.all():
+    found = table.take(rgb)
+    if np.count_nonzero(found) < found.size:
         new = distinct(rgb[found == 0])
-        table[new] = nearest(steps(oklab(unpack(new << 8)[:, :3])), palette) + 1
-        found = table[rgb]
-    return unpack((colors[found] | alpha) * (alpha > 0))
+        table[new] = nearest(steps(oklab(channels(new)[:, :3])), palette) + 1
+        found = table.take(rgb)
+    return channels((colors.take(found) & (pixels | COLOR)) * (pixels > COLOR))
 
 
 @lru_cache(maxsize=4)
-def _table(palette: Palette) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+def _table(palette: Palette) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], NDArray[np.uint32]]:
     """For each of the 2**24 colors 1 + the index of its nearest, or 0 where that was not asked yet; and the palette.
 
     Sprites of one game share most colors. Threads may share the table, for what is written to a place is always the
@@ -52,9 +52,10 @@ def _table(palette: Palette) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
     """
     if len(palette) >= 1 << 16:
         raise ValueError(f"a palette of {len(palette):,} colors, more than {(1 << 16) - 1:,}")
-    packed = [red << 24 | green << 16 | blue << 8 for red, green, blue in palette]
-    # Of these 32 MiB, memory is taken page by page where a color is; np.zeros asks for huge pages, 15 ms a palette.
-    memory = mmap.mmap(-1, 1 << 25, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    packed = [ALPHA | blue << 16 | green << 8 | red for red, green, blue in palette]
+    number = np.dtype(np.uint8 if len(palette) < 1 << 8 else np.uint16)
+    # Memory for these 16 or 32 MiB is taken page by page where a color is; np.zeros asks for huge pages, up to 15 ms.
+    memory = mmap.mmap(-1, number.itemsize << 24, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.uint16), np.array([0, *packed], np.uint32)
+    return np.frombuffer(memory, number), np.array([0, *packed], np.uint32)

@@ -180,7 +180,7 @@ sprites.potion:paint  run: new
   stage   paint version 1
   prompt  "red potion"  (sprites.potion.prompt)
 sprites.potion:finish  wait: new
-  stage  finish version 1
+  stage  finish version 2
   ops    [{"op": "alpha"}, {"op": "quantize", "palette": "gray", "colors": ["#000000", "#888888", "#ffffff...\
   (styles.base.finish)
   image  from sprites.potion:paint

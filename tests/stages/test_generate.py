@@ -157,6 +157,15 @@ def test_rgba_model_keeps_its_own_alpha(studio: Studio) -> None:
     assert alpha.min() < 16 and alpha.max() > 240
 
 
+def test_the_mark_is_each_images_own_and_changes_no_pixel(studio: Studio) -> None:
+    plain, marked, beside = (studio.action(seed, mark=mark) for seed, mark in ((1, False), (1, True), (2, False)))
+    studio.run([plain, marked, beside])
+    files = [action.outputs.image.read_bytes() for action in (plain, marked, beside)]
+    assert [png.marked(data) for data in files] == [False, True, False]
+    assert files[1] == png.with_mark(files[0])
+    assert studio.images([2]) == {2: files[2]}
+
+
 def test_seed_prompt_negative_guidance_and_size_change_the_image(studio: Studio) -> None:
     different: list[dict[str, Any]] = [
         {},

@@ -40,7 +40,7 @@ def run(folder: Path, images: tuple[Path, ...], **told: Any) -> Path:
 
 def test_the_stage_is_found_by_its_kind() -> None:
     stage = Stages()["palette"]
-    assert (stage.kind, stage.version, stage.device) == ("palette", 1, "cpu")
+    assert (stage.kind, stage.version, stage.device) == ("palette", 2, "cpu")
 
 
 def test_importing_the_stage_imports_no_numpy() -> None:

@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import deflate
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,9 +87,17 @@ def test_filtered_rows_decode_across_bands(height: int, width: int) -> None:
 def test_bytes_are_those_of_every_machine() -> None:
     digests = [hashlib.sha256(png.encode(rgba)).hexdigest() for rgba in (few_colors(), many_colors(70, 90))]
     assert digests == [
-        "f9d1b2d162af100853bcaaa6b3256baa40a9933cfc39e1e3afb1f7a8fe5c056c",
+        "9fd46e891dee593430b52c18ef944e0e174bce4dfdddeca63f88e88edb5ac880",
         "f26ac4bfdbbee4332b475a4947cf0794a18607b6440124557a81e15d4350aec2",
     ]
+
+
+@pytest.mark.parametrize(("height", "level"), [(31, 7), (32, 10)])
+def test_the_level_is_decided_by_the_bytes_to_compress(height: int, level: int) -> None:
+    rgba = np.array([[value, value, 0, 255] for value in range(256)], np.uint8)[many_colors(height, 63)[..., 0]]
+    lines = zlib.decompress(chunks(png.encode(rgba))[b"IDAT"])
+    assert len(lines) == 64 * height
+    assert chunks(png.encode(rgba))[b"IDAT"] == bytes(deflate.zlib_compress(lines, level))
 
 
 @pytest.mark.parametrize(("count", "depth"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 4), (16, 4), (17, 8), (256, 8)])
@@ -202,6 +211,78 @@ def test_other_files_are_no_png(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(png.PngError, match=r"a\.png: not a PNG"):
         png.read(tmp_path / "a.png")
+
+
+@st.composite
+def plain(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
+    """Chunks of a whole PNG of a palette, RGB or RGBA, with any filters and in any number of pieces."""
+    color_type, depth = draw(st.sampled_from([(3, 1), (3, 2), (3, 4), (3, 8), (2, 8), (6, 8)]))
+    width, height = draw(st.integers(1, 12)), draw(st.integers(1, 6))
+    length = -(-width * depth * {2: 3, 3: 1, 6: 4}[color_type] // 8)
+    filters = st.just(0) if draw(st.booleans()) else st.integers(0, 4)
+    rows = [bytes([draw(filters)]) + draw(st.binary(min_size=length, max_size=length)) for _ in range(height)]
+    parts = [header(width, height, depth, color_type)]
+    if color_type == 3:
+        rgb = draw(st.binary(min_size=3, max_size=3 << depth))
+        parts.append((b"PLTE", rgb[: len(rgb) // 3 * 3]))
+        parts += draw(st.sampled_from([[], [(b"tRNS", b"\x09")], [(b"tRNS", b"\x80")]]))
+    data = zlib.compress(b"".join(rows), draw(st.sampled_from([0, 6])))
+    cut = draw(st.integers(0, len(data)))
+    parts += [(b"IDAT", data[:cut]), (b"IDAT", data[cut:])] if draw(st.booleans()) else [(b"IDAT", data)]
+    for other in draw(st.lists(st.sampled_from([(b"gAMA", bytes(4)), (b"tEXt", b"a\0b"), (b"prVt", b"")]), max_size=2)):
+        parts.insert(draw(st.sampled_from([1, len(parts)])), other)
+    return [*parts, (b"IEND", b"")]
+
+
+@settings(deadline=None)  # writes files
+@given(plain())
+def test_plain_pngs_are_read_as_pillow_reads_them(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bytes, bytes]]
+) -> None:
+    path = of_chunks(tmp_path_factory.getbasetemp() / "plain.png", *parts)
+    assert np.array_equal(png.read(path), pillow(path.read_bytes()))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_palette_without_a_color_that_is_used_is_read_as_pillow_reads_it(count: int, tmp_path: Path) -> None:
+    data = zlib.compress(b"\x00\x00\x01\x02\xff")
+    parts = header(4, 1, 8, 3), (b"PLTE", bytes(range(9))[: 3 * count]), (b"IDAT", data), (b"IEND", b"")
+    path = of_chunks(tmp_path / "a.png", *parts)
+    assert np.array_equal(png.read(path), pillow(path.read_bytes()))
+
+
+def test_an_interlaced_png_is_read(tmp_path: Path) -> None:
+    # One pixel is all of the first pass; a second one, to its right, is in the sixth.
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 6, 0, 0, 1)), (b"IDAT", zlib.compress(b"\x00abcd\x00efgh"))
+    rgba = png.read(of_chunks(tmp_path / "a.png", *parts, (b"IEND", b"")))
+    assert rgba.tobytes() == b"abcdefgh"
+
+
+@pytest.mark.parametrize(("color_type", "key"), [(0, b"\x00\x07"), (2, b"\x00\x07" * 3)])
+def test_a_color_key_is_transparent(color_type: int, key: bytes, tmp_path: Path) -> None:
+    row = b"\x00" + bytes([7, 8] if color_type == 0 else [7, 7, 7, 8, 7, 7])
+    parts = header(2, 1, 8, color_type), (b"tRNS", key), (b"IDAT", zlib.compress(row)), (b"IEND", b"")
+    assert png.read(of_chunks(tmp_path / "a.png", *parts))[0, :, 3].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("place", [16, 40])
+def test_a_wrong_checksum_is_damage(place: int, tmp_path: Path) -> None:
+    data = bytearray(png.encode(few_colors()))
+    assert b"PLTE" in data[33:41]
+    data[place + 4] ^= 1
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(png.PngError, match=r"a\.png: damaged PNG: .*checksum"):
+        png.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("depth", "color_type"), [(8, 3), (8, 2), (8, 6)])
+@pytest.mark.parametrize("behind", [b"", b"more"])
+def test_rows_that_are_missing_are_damage(depth: int, color_type: int, behind: bytes, tmp_path: Path) -> None:
+    row = bytes(1 + 3 * {2: 3, 3: 1, 6: 4}[color_type])
+    parts = header(3, 3, depth, color_type), (b"PLTE", bytes(768)), (b"IDAT", zlib.compress(2 * row) + behind)
+    path = of_chunks(tmp_path / "a.png", *parts, (b"IEND", b""))
+    with pytest.raises(png.PngError, match=r"a\.png: damaged PNG"):
+        png.read(path)
 
 
 @settings(deadline=None)  # writes files

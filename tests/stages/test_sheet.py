@@ -118,7 +118,7 @@ def corners(atlas: dict[str, Any]) -> list[tuple[int, int]]:
 
 def test_the_stage_is_found_by_its_kind() -> None:
     stage = Stages()["sheet"]
-    assert (stage.kind, stage.version, stage.device) == ("sheet", 2, "cpu")
+    assert (stage.kind, stage.version, stage.device) == ("sheet", 3, "cpu")
 
 
 def test_importing_the_stage_imports_no_numpy() -> None:

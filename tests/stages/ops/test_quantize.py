@@ -105,9 +105,10 @@ def test_a_palette_of_65_536_colors_is_an_error() -> None:
         quantize(np.zeros((1, 1, 4), np.uint8), tuple((0, n >> 8, n & 255) for n in range(1 << 16)))
 
 
-def test_colors_seen_before_are_found_alike() -> None:
-    """The last color of 256, the first of them and black are where a table of what was found could go wrong."""
-    palette = tuple((n, n, 255 - n) for n in range(256))
+@pytest.mark.parametrize("count", [254, 255, 256])
+def test_colors_seen_before_are_found_alike(count: int) -> None:
+    """The last color, the first and black are where a table of what was found could go wrong: of bytes up to 255."""
+    palette = tuple((n, n, 255 - n) for n in range(count))
     rgba = np.array([[(*color, 255) for color in ((0, 0, 0), *palette)]], np.uint8)
     first = quantize(rgba, palette)
     assert np.array_equal(quantize(rgba, palette), first)
