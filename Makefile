@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: build test lint faults consumers schema pin clean
+.PHONY: build test lint faults consumers review-page schema pin clean
 
 build: $(READY)  ## the environment, then this repository's own sprites
 	$(BIN)/spritebuild build
@@ -26,6 +26,9 @@ consumers: $(READY)  ## exports in the real engines, those that are there; npm f
 	cd tests/consumers/web && npm ci --no-audit --no-fund
 	cd tests/consumers/godot4 && npm ci --no-audit --no-fund
 	$(BIN)/pytest tests/consumers
+
+review-page:  ## types and bundle of the review page (npm)
+	cd review-page && npm ci --no-audit --no-fund && npm run check && npm run build
 
 schema: $(READY)  ## docs/spritefile.schema.json and docs/spritefile.md
 	$(BIN)/spritebuild schema > docs/spritefile.schema.json

@@ -17,7 +17,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.licences import check_policy
-from spritebuild.plan import WAITS, Plan, describe, input_digests, plan, targets
+from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
@@ -67,7 +67,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         project.store.fresh_scratch()
     _adopt(project, todo)
     sources = fetch(project, todo)
-    reasons = {d.action: d.reason for d in todo.to_run() if not d.reason.startswith(WAITS)}
+    reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
     delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():

@@ -187,15 +187,14 @@ class _Comparing:
         entry = asset.entry
         if not entry.digest:
             return self._case(asset, "deleted", "is no longer made")
-        if asset.now != entry.digest:
-            if asset.now and asset.now == self.project.known.stand_ins.get(entry.digest):
-                return self._case(asset, "same", "same in looks, other platform")
+        stands_in = bool(asset.now) and asset.now == self.project.known.stand_ins.get(entry.digest)
+        if asset.now != entry.digest and not stands_in:
             fault = "is not what the lock says" if asset.now else "is not installed"
             return self._case(asset, "missing", f"{fault}: spritebuild build")
         if not entry.approved:
             return self._case(asset, "new", "nobody has approved it yet")
         if entry.approved == entry.digest:
-            return self._case(asset, "same", "")
+            return self._case(asset, "same", "same in looks, other platform" if stands_in else "")
         pixels = entry.looks.get("pixels")
         if pixels is not None and pixels == self._before(entry).get("looks", {}).get("pixels"):
             return self._case(asset, "same", "the same pixels, encoded otherwise")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from spritebuild.files import write_atomic
 PATH = "lockfiles/sprites.lock"
 PLATFORMS = "lockfiles/toolchain.lock"
 MOST_REASONS = 8  # that an entry keeps; the latest
+DIGEST = re.compile(r"[0-9a-f]{64}/?")  # of a file, or of a folder: the store makes paths of them
+HEX = re.compile(r"[0-9a-f]+")
+HASHES = ("pixels", "phash", "dhash", "silhouette")  # of the fingerprints of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def parse(data: bytes) -> dict[str, Entry]:
     try:
         entries = [Entry(**row) for row in json.loads("[" + ",".join(lines) + "]")]
         sound = all(map(_sound, entries))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         sound = False
     if not sound:
         entries = [_entry(line, number) for number, line in enumerate(lines, 1)]  # names the line
@@ -105,7 +109,7 @@ def _entry(line: str, number: int) -> Entry:
         if not _sound(entry):
             raise ValueError(line)
         return entry
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise LockError(
             "an unresolved merge conflict" if conflict else f"not an entry: {line[:80]}",
             where=f"{PATH}:{number}",
@@ -121,21 +125,54 @@ def _lines(text: str) -> list[str]:
 
 
 def _sound(entry: Entry) -> bool:
-    texts = (entry.path, entry.recipe, entry.digest, entry.approved, entry.platform)
-    if not (all(type(text) is str for text in texts) and type(entry.looks) is type(entry.files) is dict):
+    if not (type(entry.path) is type(entry.recipe) is type(entry.platform) is str and _inside(entry.path)):
         return False
     if not (entry.recipe and entry.digest) and not (entry.approved and not entry.digest):
         return False
-    if entry.before and not (type(entry.before) is dict and type(entry.before.get("digest")) is str):
+    if not all(type(name) is str and (not name or DIGEST.fullmatch(name)) for name in (entry.digest, entry.approved)):
         return False
-    if entry.pick and not (type(entry.pick) is dict and _is_pick(entry.pick)):
+    if not (_are_files(entry.files) and _are_looks(entry.looks, entry.path)):
         return False
-    return all(type(digest) is str for digest in entry.files.values()) and all(map(_inside, (entry.path, *entry.files)))
+    if entry.before and not (type(entry.before) is dict and _is_before(entry.before, entry.path)):
+        return False
+    return not entry.pick or (type(entry.pick) is dict and _is_pick(entry.pick))
+
+
+def _are_files(files: Any) -> bool:
+    return type(files) is dict and all(
+        type(name) is str and DIGEST.fullmatch(name) and _inside(file) for file, name in files.items()
+    )
+
+
+def _are_looks(looks: Any, path: str) -> bool:
+    if type(looks) is not dict:
+        return False
+    return all(map(_is_look, looks.values())) if is_folder(path) else not looks or _is_look(looks)
+
+
+def _is_look(look: Any) -> bool:
+    """Whether these are the fingerprints of a picture (see `check.looks`), as far as others rely on it."""
+    if type(look) is not dict or type(look.get("colors")) is not int or type(look.get("palette", "")) is not str:
+        return False
+    size = look.get("size")
+    if not (type(size) is list and len(size) == 2 and all(type(side) is int for side in size)):
+        return False
+    return all(type(text := look.get(name)) is str and HEX.fullmatch(text) for name in HASHES)
+
+
+def _is_before(before: Mapping[str, Any], path: str) -> bool:
+    name, why = before.get("digest"), before.get("why", [])
+    if not (type(name) is str and DIGEST.fullmatch(name) and type(why) is list):
+        return False
+    words = all(type(reason) is str for reason in why)
+    return words and _are_files(before.get("files", {})) and _are_looks(before.get("looks", {}), path)
 
 
 def _is_pick(pick: Mapping[str, Any]) -> bool:
     seed = pick.get("seed")
-    return pick.keys() == {"seed", "digest"} and type(seed) is int and seed >= 0 and type(pick["digest"]) is str
+    if pick.keys() != {"seed", "digest"} or type(seed) is not int or seed < 0:
+        return False
+    return type(pick["digest"]) is str and DIGEST.fullmatch(pick["digest"]) is not None
 
 
 def _inside(path: str) -> bool:

@@ -24,6 +24,7 @@ from spritebuild.stage import Stage, Stages
 from spritebuild.store import Description, Store
 
 Verdict = Literal["reuse", "run", "wait"]
+NEW = "new"  # the reason of what was never built here
 WAITS = "waits for"  # how the reason begins of what is not known to have changed itself
 
 
@@ -248,7 +249,7 @@ def explain(action: Action, known: Known, outputs: Mapping[str, Mapping[str, str
             return "its bytes are not here"
         if any(path in known.lock for _, path in action.installs):
             return "its declaration differs from the lock"
-        return "new"
+        return NEW
     changes = [*_changes(action, before, known, outputs)]
     if changes:
         shown = ", ".join(changes[:3])

@@ -14,7 +14,8 @@ from spritebuild.errors import LockError
 from spritebuild.lock import Entry
 
 POTION = Entry("assets/potion.png", "a" * 64, "b" * 64)
-SWORD = Entry("assets/sword.png", "c" * 64, "d" * 64, "d" * 64, "e" * 12, {"size": [32, 32], "phash": "f"})
+LOOKS = {"size": [32, 32], "colors": 3} | dict.fromkeys(("pixels", "phash", "dhash", "silhouette"), "f")
+SWORD = Entry("assets/sword.png", "c" * 64, "d" * 64, "d" * 64, "e" * 12, LOOKS)
 
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 
@@ -23,7 +24,8 @@ def _below(path: str) -> bool:
     return path[0] != "/" and "\0" not in path and ".." not in path.split("/")
 
 
-looks = st.just({}) | st.fixed_dictionaries({"size": st.lists(st.integers(1, 99), min_size=2, max_size=2)})
+sizes = st.lists(st.integers(1, 99), min_size=2, max_size=2)
+looks = st.just({}) | sizes.map(lambda size: {**LOOKS, "size": size})
 entries = st.lists(
     st.builds(
         Entry, st.text(min_size=1).filter(_below), digests, digests, st.just("") | digests, st.text(max_size=3), looks

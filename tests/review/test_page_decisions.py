@@ -201,6 +201,7 @@ def test_what_is_approved_is_what_was_looked_at_1000_of_1000(review: Review, mad
     review.page.wait_for_selector('[data-shown]:not([data-shown=""])')
     review.page.get_by_role("button", name="Group", exact=True).click()
     review.press("2", "Home")
+    review.page.set_viewport_size({"width": 800, "height": 480})  # less to paint, a thousand times
     review.page.evaluate("window.seen = window.seen.slice(-1)")
     steps = review.page.evaluate(WALK, ["y", 999, False])
     assert len(steps) == 999
