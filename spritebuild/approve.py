@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from spritebuild import idle, lock
+from spritebuild.check.reports.text import NAME, plain
 from spritebuild.errors import RegressionError, UsageError
 from spritebuild.files import machine_errors
 from spritebuild.project import alone
@@ -39,8 +40,8 @@ class Approved:
 def approve(spritefile: Path, choices: Iterable[Choice], status: Status) -> Approved:
     """Write approvals into the lock of a spritefile's project; the former baselines stay beside them.
 
-    All of them or none: raises RegressionError where an asset has other bytes by now, in the lock or on the disk, than
-    were looked at. The caller need not hold the project's build lock.
+    All of them or none: raises RegressionError where the lock says other bytes of an asset by now than were looked at.
+    The caller need not hold the project's build lock.
     """
     root = spritefile.absolute().parent.resolve()
     choices = list(choices)
@@ -48,7 +49,9 @@ def approve(spritefile: Path, choices: Iterable[Choice], status: Status) -> Appr
     with alone(root, status), machine_errors():
         entries = lock.read(root)
         changed = [
-            (choice.path, fault) for choice in wanted if (fault := _fault(root, entries.get(choice.path), choice))
+            (plain(choice.path, NAME), fault)
+            for choice in wanted
+            if (fault := _fault(root, entries.get(choice.path), choice))
         ]
         if changed:
             raise RegressionError(
@@ -92,21 +95,32 @@ def read_choices(path: Path) -> list[Choice]:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError("no such file", where=where, hint="write one in `spritebuild review`") from None
+    except RecursionError:
+        raise UsageError("cannot be read: too many brackets", where=where) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read: {error}", where=where) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("decisions"), list):
         raise UsageError("holds no decisions", where=where, hint=f'{{"format": {FORMAT}, "decisions": [...]}}')
-    return [_choice(row, f"{where}: decision {number}") for number, row in enumerate(data["decisions"], 1)]
+    choices = [_choice(row, f"{where}: decision {number}") for number, row in enumerate(data["decisions"], 1)]
+    first: dict[str, Choice] = {}
+    for number, choice in enumerate(choices, 1):
+        if replace(first.setdefault(choice.path, choice), comment="") != replace(choice, comment=""):
+            hint = "keep the one that is meant, or decide again: spritebuild review"
+            fault = f"{plain(choice.path, NAME)} was decided otherwise before"
+            raise UsageError(fault, where=f"{where}: decision {number}", hint=hint)
+    return choices
 
 
 def _choice(row: Any, where: str) -> Choice:
     if not isinstance(row, dict):
         raise UsageError("is not an object", where=where)
+    if not {"path", "digest"} <= row.keys():
+        raise UsageError("needs a path and a digest, as text", where=where)
     texts = {key: row.get(key, "") for key in ("path", "digest", "decision", "comment")}
     if not all(isinstance(text, str) for text in texts.values()) or not texts["path"]:
         raise UsageError("needs a path and a digest, as text", where=where)
     if texts["decision"] not in ("approve", "reject"):
-        raise UsageError(f"decision is approve or reject, not {texts['decision']!r}", where=where)
+        raise UsageError(f"decision is approve or reject, not {plain(texts['decision'], NAME)}", where=where)
     return Choice(**texts)
 
 

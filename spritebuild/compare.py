@@ -5,6 +5,7 @@ What is equal is told by digests alone: only what changed is read.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,11 +20,12 @@ from spritebuild.errors import UsageError
 from spritebuild.gates import rules_of, verdict_on
 from spritebuild.graph import Action
 from spritebuild.history import History
-from spritebuild.limits import broken
+from spritebuild.limits import broken, unjudged
 from spritebuild.lock import Entry
 from spritebuild.project import Project
 from spritebuild.spritefile import Check
 from spritebuild.spritefile.mistakes import alternatives
+from spritebuild.store import Damaged
 
 WITHOUT_PIXELS = {"new": "is new", "deleted": "is gone"}
 SEVERITY = ("same", "imperceptible", "flip", "shift", "recolor", "edit", "different")  # of pictures, the worst last
@@ -64,15 +66,25 @@ class Pictures:
             return None
         return self._stored(entry.before["digest"], entry.before.get("files", {}), file)
 
+    def listed(self, name: str) -> Mapping[str, str]:
+        """The files of a folder that the store has, by their digests; empty where it has them not, or damaged."""
+        store = self.project.store
+        with contextlib.suppress(Damaged):
+            return store.listed(name) if store.has(name) else {}
+        return {}
+
     def _stored(self, name: str, files: Mapping[str, str], file: str) -> Path | None:
         store = self.project.store
-        if file and name.endswith("/") and not files and store.has(name):
-            files = store.listed(name)
+        if file and name.endswith("/") and not files:
+            files = self.listed(name)
         name = files.get(file, "") if file else name
         if not name or name.endswith("/"):
             return None
-        self.history.recover(store, [name])
-        return Path(store.checked(name)) if store.has(name) else None
+        for _ in range(2):  # a damaged blob is set aside, and the history may have it as it was
+            self.history.recover(store, [name])
+            with contextlib.suppress(Damaged):
+                return Path(store.checked(name)) if store.has(name) else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,13 @@ class _Comparing:
 
     def notes(self) -> list[str]:
         """What concerns no asset alone."""
+        unread = unjudged(self.project)
+        return [
+            *self._stale(),
+            *(f"nothing is judged by {name}, for it is not here: spritebuild build {name}" for name in unread),
+        ]
+
+    def _stale(self) -> list[str]:
         known = self.project.known.lock
         stale = [
             path for path, action in self.makers.items() if path not in known or known[path].recipe != action.recipe
@@ -233,12 +252,9 @@ class _Comparing:
         """The files of an asset that differ, with the digests then and now; of a folder, by their names in it."""
         if not lock.is_folder(entry.path):
             return {"": (entry.approved, entry.digest)}
-        before = self._before(entry).get("files") or self._listed(entry.approved)
+        before = self._before(entry).get("files") or self.pictures.listed(entry.approved)
         both = {file: (before.get(file, ""), entry.files.get(file, "")) for file in sorted({*before, *entry.files})}
         return {file: pair for file, pair in both.items() if pair[0] != pair[1]}
-
-    def _listed(self, name: str) -> Mapping[str, str]:
-        return self.project.store.listed(name) if self.project.store.has(name) else {}
 
     def _folder(
         self, asset: _Asset, files: Mapping[str, tuple[str, str]], results: Mapping[tuple[str, str], Any]

@@ -26,8 +26,11 @@ def state_folder(root: Path) -> Path:
     return root / STATE
 
 
-def unchanged(root: Path) -> bool:
-    """Whether the last build of the whole project is still true, byte for byte, as far as signatures can tell."""
+def unchanged(root: Path, spritefile: str = "spritefile.toml") -> bool:
+    """Whether the last build of the whole project is still true, byte for byte, as far as signatures can tell.
+
+    Of two spritefiles in one folder, it is that of the one that was built last.
+    """
     try:
         data = json.loads((state_folder(root) / NAME).read_bytes())
         if data["tool"] != __version__ or data["root"] != str(root):
@@ -37,6 +40,8 @@ def unchanged(root: Path) -> bool:
                 return False
         stat = os.stat
         prefix = f"{root}/"
+        if all(row[0] != spritefile for row in data["files"]):
+            return False
         for path, device, inode, size, mtime, ctime in data["files"]:
             s = stat(path if path[0] == "/" else prefix + path)
             if (

@@ -6,6 +6,7 @@ check of the art, an action that has to run before.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 from collections import defaultdict
@@ -21,6 +22,7 @@ from spritebuild.graph import Action, Output
 from spritebuild.lock import Entry
 from spritebuild.project import Project
 from spritebuild.spritefile import Check
+from spritebuild.store import Damaged
 
 Broken = Mapping[str, list[tuple[Violation, Verdict]]]
 TOLD = {"size", "max_colors", "palette"}  # the limits that fingerprints tell of
@@ -86,19 +88,44 @@ def _sprites(project: Project, check: Action, known: Mapping[str, Entry]) -> Ite
                 yield check.params["names"][numbers[action]], known[path]
 
 
+def unjudged(project: Project) -> list[str]:
+    """The palettes that fingerprints cannot be judged by, because what they are chosen from is not here."""
+    chosen = _chosen(project)
+    refs = (pair for check in filter(_is_told, _checks(project)) for pair in _pictures(check, "palettes"))
+    return sorted({name for name, ref in refs if ref not in chosen})
+
+
 def _told(project: Project) -> Iterator[tuple[str, Violation]]:
     """The violations that fingerprints tell of."""
     stage: Any = project.stages[ART_CHECK]
+    chosen = _chosen(project)
     for check in filter(_is_told, _checks(project)):
         limits = check.params.get("limits", {})
         files = {name: project.root / source.name for name, source in check.sources() if name.startswith("palettes.")}
-        for name, ref in _pictures(check, "palettes"):
-            made = (project.known.locked(project.graph.actions[ref.action]) or {}).get(ref.name)
-            if made is not None and project.store.has(made):
-                files[name] = Path(project.store.checked(made))
-        colors = stage.colors(limits.get("palette", ()), files)
+        refs = dict(_pictures(check, "palettes"))
+        files |= {name: chosen[ref] for name, ref in refs.items() if ref in chosen}
+        complete = chosen.keys() >= {*refs.values()}
+        colors = stage.colors(limits.get("palette", ()), files) if complete else ()
         for name, entry in _sprites(project, check, project.known.lock):
             yield from ((entry.path, violation) for violation in _of_looks(name, entry.looks, limits, colors))
+
+
+def _chosen(project: Project) -> dict[Output, Path]:
+    """The files of the palettes that are chosen from sprites and judge others, as far as they are here."""
+    refs = {ref for check in filter(_is_told, _checks(project)) for _, ref in _pictures(check, "palettes")}
+    if not refs:
+        return {}
+    outputs = plan.plan(project.graph, project.known, frozenset(ref.action for ref in refs)).outputs
+    found = {}
+    for ref in refs:
+        made = outputs.get(ref.action, {}).get(ref.name)
+        installed = dict(project.graph.actions[ref.action].installs).get(ref.name)
+        if made is not None and installed is not None and project.known.asset(installed) == made:
+            found[ref] = project.root / installed
+        elif made is not None and project.store.has(made):
+            with contextlib.suppress(Damaged):
+                found[ref] = Path(project.store.checked(made))
+    return found
 
 
 def _of_looks(

@@ -18,7 +18,7 @@ TRAINED = {"Vae": TRAIN_VAE, "Classifier": TRAIN_CLASSIFIER, "Model": TRAIN_DIFF
 OPEN = {
     "Dataset": (DATASET, {"include", "exclude"}),
     "Evaluation": (EVALUATE, {"names", "labels", "colors"}),
-    "Sheet": (SHEET, {"names", "name"}),
+    "Sheet": (SHEET, {"names", "name", "mark"}),
 }
 
 

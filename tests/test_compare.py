@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,35 @@ def test_asset_that_was_edited_by_hand_or_is_gone_fails(drawn: Project) -> None:
     assert found["assets/sword.png"].words == "is not installed: spritebuild build"
 
 
+def test_bytes_of_another_platform_are_compared_with_the_baseline_and_not_with_what_they_stand_in_for(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sprites = {name: {"style": "base", "prompt": name} for name in ("moon", "star", "sun")}
+    table = {"project": {"name": "sky", "stages": "stages"}, "styles": {"base": {"stage": "dream"}}, "sprites": sprites}
+    project.write(table).build()
+    project.cli("approve", "moon", "star")
+    project.edit("sprites.moon.prompt", "half a moon").build()
+    elsewhere = project.clone(tmp_path / "elsewhere")
+    monkeypatch.setenv("DREAM_PLATFORM", "two")
+    monkeypatch.setenv("DREAM_NOISE", "1")
+    elsewhere.build()
+    kinds = {case.path: (case.kind, case.words) for case in checked(elsewhere).cases}
+    assert kinds["assets/moon.png"][0] == "other"  # its baseline is nowhere
+    assert kinds["assets/star.png"] == ("same", "same in looks, other platform")
+    assert kinds["assets/sun.png"][0] == "new"
+    baseline = project.lock()["assets/moon.png"].approved
+    elsewhere.file(f".spritebuild/blobs/{baseline[:2]}/{baseline[2:]}", project.blobs()[baseline].read_bytes())
+    assert checked(elsewhere).cases[0].kind == "different"
+
+
+def test_damaged_baseline_is_one_that_is_not_here(drawn: Project) -> None:
+    blob = drawn.blobs()[drawn.lock()["assets/potion.png"].approved]
+    draw(drawn, CHANGES["edit"][0](POTION))
+    blob.chmod(0o644)
+    blob.write_bytes(b"damage")
+    assert case(drawn).kind == "other"
+
+
 def test_without_the_baselines_bytes_its_fingerprints_speak(drawn: Project, tmp_path: Path) -> None:
     draw(drawn, SWORD)
     clone = drawn.clone(tmp_path / "clone", assets=True)
@@ -291,6 +321,24 @@ def test_palette_that_a_sprite_is_quantized_to_is_a_limit(drawn: Project) -> Non
     assert not any(each.violations for each in checked(drawn).cases)
 
 
+def test_palette_that_is_chosen_from_sprites_is_a_limit_and_where_it_is_not_known_that_is_said(
+    drawn: Project, tmp_path: Path
+) -> None:
+    drawn.edit("palettes.two", {"sprites": ["sword"], "most": 2}).build()
+    drawn.edit("styles.base.finish", [{"op": "quantize", "palette": "two"}])
+    drawn.edit("styles.free", {"stage": "draw", "art": {"palette": "two"}})
+    drawn.edit("sprites.potion.style", "free").build()
+    approve_all(drawn)
+    assert [each.limit for each in case(drawn).violations] == ["palette"]
+    clone = drawn.clone(tmp_path / "clone", assets=True)
+    assert not case(clone).violations
+    assert "palettes.two" in checked(clone).notes[0]
+    drawn.edit("palettes.two.save", "palettes/two.gpl").build()
+    clone = drawn.clone(tmp_path / "saved", assets=True)
+    assert [each.limit for each in case(clone).violations] == ["palette"]
+    assert not checked(clone).notes
+
+
 def test_duplicates_fail_where_they_are_declared_to(drawn: Project) -> None:
     draw(drawn, POTION, "sword")
     approve_all(drawn)
@@ -338,7 +386,15 @@ def test_decisions_read_back_and_rejected_ones_change_nothing(drawn: Project, tm
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"format": 2, "decisions": []}', '{"format": 1, "decisions": [{"path": 1}]}']
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"format": 2, "decisions": []}',
+        '{"format": 1, "decisions": [{"path": 1}]}',
+        '{"format": 1, "decisions": [{"path": "a", "decision": "approve"}]}',
+    ],
 )
 def test_file_that_holds_no_decisions_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "decisions.json").write_text(text)
@@ -346,7 +402,28 @@ def test_file_that_holds_no_decisions_is_refused(tmp_path: Path, text: str) -> N
         read_choices(tmp_path / "decisions.json")
 
 
+def test_asset_that_is_approved_and_rejected_is_neither(drawn: Project, tmp_path: Path) -> None:
+    draw(drawn, CHANGES["edit"][0](POTION))
+    digest = drawn.lock()["assets/potion.png"].digest
+    choices = [Choice("assets/potion.png", digest, "approve"), Choice("assets/potion.png", digest, "reject", "no")]
+    (tmp_path / "decisions.json").write_text(choices_text(choices))
+    with pytest.raises(UsageError, match=r"assets/potion\.png was decided otherwise before"):
+        read_choices(tmp_path / "decisions.json")
+    (tmp_path / "decisions.json").write_text(choices_text([choices[1], replace(choices[1], comment="never")]))
+    assert len(read_choices(tmp_path / "decisions.json")) == 2
+
+
 # The commands
+
+
+def test_names_in_decisions_begin_no_command_of_a_build_server(drawn: Project) -> None:
+    name = "a\n::error::hidden\x1b[31m\u202e"
+    for choice in (Choice(name, "", "reject", name), Choice(name, "0" * 64, "approve")):
+        drawn.file("decisions.json", choices_text([choice]))
+        said = drawn.cli("approve", "--from", "decisions.json")
+        assert said.returncode == 1
+        assert r"a\n\x3a:error" in said.stderr
+        assert all(part not in said.stderr for part in ("\x1b[31m", "\u202e", "\n::"))
 
 
 def test_check_tells_what_changed_and_fails_until_it_is_approved(drawn: Project) -> None:

@@ -43,6 +43,18 @@ def test_baseline_that_the_store_lost_is_found_in_the_history(committed: Project
     assert found == {"assets/items*": "different", "assets/potion.png": "different", "assets/sword.png": "same"}
 
 
+def test_check_looks_again_once_a_shallow_clone_is_deepened(committed: Project, tmp_path: Path) -> None:
+    git(committed, "add", ".")
+    git(committed, "commit", "-qm", "another potion")
+    origin = f"file://{committed.root}"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", origin, str(tmp_path / "clone")], check=True)
+    clone = Project(tmp_path / "clone")
+    clone.build()
+    assert "the baseline's pixels are not here" in " ".join(clone.cli("check").stdout.split())
+    git(clone, "fetch", "-q", "--unshallow")
+    assert "2 different" in clone.cli("check").stdout
+
+
 def test_diff_says_what_became_of_assets_since_a_revision(committed: Project) -> None:
     assert committed.cli("approve", "--all").returncode == 0
     done = committed.cli("diff", "HEAD", "potion", "--exit-code")

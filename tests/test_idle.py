@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from projects import ISLAND, Project
+from projects import ISLAND, Project, Recorder, toml
 
 from spritebuild import idle
+from spritebuild.build import Request, build
 
 STATE = ".spritebuild/idle.json"
 
@@ -142,8 +143,19 @@ def test_file_changed_since_it_was_seen_withholds_the_answer(tmp_path: Path) -> 
     seen = file.stat()
     signature = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
     idle.remember(tmp_path, [], ["asset.png"], {str(file): signature})
-    assert idle.unchanged(tmp_path)
+    assert idle.unchanged(tmp_path, "asset.png")
     idle.forget(tmp_path)
     file.write_bytes(b"changed")
     idle.remember(tmp_path, [], ["asset.png"], {str(file): signature})
-    assert not idle.unchanged(tmp_path)
+    assert not idle.unchanged(tmp_path, "asset.png")
+
+
+def test_build_of_another_spritefile_does_not_answer_for_this_one(built: Project) -> None:
+    other = built.root / "other.toml"
+    other.write_text(toml({**ISLAND, "sprites": {"axe": {"style": "base", "prompt": "axe"}}}), "utf-8")
+    build(other, Request(), Recorder())
+    assert not built.idle()
+    assert idle.unchanged(built.root, "other.toml")
+    assert "not built as declared" in " ".join(built.cli("check").stdout.split())
+    other.unlink()
+    assert not idle.unchanged(built.root, "other.toml")

@@ -21,7 +21,7 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 
 def _below(path: str) -> bool:
-    return path[0] != "/" and "\0" not in path and ".." not in path.split("/")
+    return path[0] != "/" and path[-1] != "*" and "\0" not in path and ".." not in path.split("/")
 
 
 sizes = st.lists(st.integers(1, 99), min_size=2, max_size=2)
@@ -65,6 +65,59 @@ def test_line_that_leads_out_of_the_project_is_refused(tmp_path: Path, row: dict
         lock.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"digest": "../../victim"},
+        {"approved": "/etc/victim"},
+        {"before": {"digest": "../../victim"}},
+        {"before": {"digest": "0" * 64, "files": {"a": "../../victim"}}},
+        {"before": {"digest": "0" * 64, "files": {"../victim": "0" * 64}}},
+        {"files": {"a": "../../victim"}},
+        {"pick": {"seed": 1, "digest": "../../victim"}},
+    ],
+)
+def test_digest_that_leads_out_of_the_store_is_refused(tmp_path: Path, row: dict[str, object]) -> None:
+    write(tmp_path, json.dumps({"path": "a", "recipe": "x", "digest": "0" * 64, **row}) + "\n")
+    with pytest.raises(LockError, match="not an entry"):
+        lock.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        "text",
+        {"size": [1, 1]},
+        {**LOOKS, "size": [1]},
+        {**LOOKS, "size": "ab"},
+        {**LOOKS, "colors": "3"},
+        {**LOOKS, "phash": "not hexadecimal"},
+        {**LOOKS, "pixels": [1]},
+        {**LOOKS, "palette": 1},
+    ],
+)
+def test_fingerprints_that_are_none_are_damage(tmp_path: Path, looks: object) -> None:
+    row = {"path": "a", "recipe": "x", "digest": "0" * 64, "approved": "1" * 64}
+    for more in ({"looks": looks}, {"before": {"digest": "1" * 64, "looks": looks}}):
+        write(tmp_path, json.dumps({**row, **more}) + "\n")
+        with pytest.raises(LockError, match="not an entry"):
+            lock.read(tmp_path)
+
+
+def test_reasons_that_are_no_texts_are_damage(tmp_path: Path) -> None:
+    for why in ("abc", [1]):
+        before = {"digest": "1" * 64, "why": why}
+        write(tmp_path, json.dumps({"path": "a", "recipe": "x", "digest": "0" * 64, "before": before}) + "\n")
+        with pytest.raises(LockError, match="not an entry"):
+            lock.read(tmp_path)
+
+
+def test_brackets_without_end_are_damage(tmp_path: Path) -> None:
+    write(tmp_path, lock.text([POTION]) + "[" * 100_000 + "\n")
+    with pytest.raises(LockError, match="not an entry"):
+        lock.read(tmp_path)
+
+
 @settings(max_examples=30)
 @given(entries)
 def test_lock_reads_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Entry]) -> None:
@@ -84,8 +137,9 @@ def test_text_is_sorted_one_json_object_a_line(rows: list[Entry]) -> None:
 def test_text_leaves_out_what_says_nothing() -> None:
     assert lock.text([SWORD, POTION]) == (
         f'{{"digest":"{"b" * 64}","path":"assets/potion.png","recipe":"{"a" * 64}"}}\n'
-        f'{{"approved":"{"d" * 64}","digest":"{"d" * 64}","looks":{{"phash":"f","size":[32,32]}},'
-        f'"path":"assets/sword.png","platform":"{"e" * 12}","recipe":"{"c" * 64}"}}\n'
+        f'{{"approved":"{"d" * 64}","digest":"{"d" * 64}","looks":{{"colors":3,"dhash":"f","phash":"f",'
+        f'"pixels":"f","silhouette":"f","size":[32,32]}},"path":"assets/sword.png",'
+        f'"platform":"{"e" * 12}","recipe":"{"c" * 64}"}}\n'
     )
 
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spritebuild.check.reports.text import NAME, plain
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import PolicyError, RegressionError, UsageError
 
 if TYPE_CHECKING:
     from spritebuild.approve import Choice
+
+WHOLE = 10_000  # characters of a path, which is data
 
 
 @click.command()
@@ -50,7 +53,7 @@ def approve(
     if os.environ.get("CI") and not in_ci and not dry_run:
         raise PolicyError(
             "approvals are for people, and this is CI",
-            facts=[("CI", os.environ["CI"])],
+            facts=[("CI", plain(os.environ["CI"], NAME))],
             hint="approve where you work and commit the lock; --in-ci if a machine is to do it",
         )
     from spritebuild.approve import approve as write
@@ -72,11 +75,11 @@ def approve(
         click.echo(json.dumps({"approved": [*approved], "already": [*already], "rejected": rows}, indent=1))
     else:
         for one in approved:
-            click.echo(one)
+            click.echo(plain(one, WHOLE))
         verb = "would be approved" if dry_run else "approved"
         click.echo(f"{len(approved):,} {verb}" + (f", {len(already):,} were already" if already else ""), err=True)
     if rejected:
-        facts = [(choice.path, choice.comment or "rejected") for choice in rejected[:20]]
+        facts = [(plain(choice.path, NAME), plain(choice.comment) or "rejected") for choice in rejected[:20]]
         raise RegressionError(
             f"{len(rejected)} rejected", facts=facts, hint="change their declarations and build again"
         )
@@ -94,7 +97,7 @@ def _chosen(path: Path, targets: Sequence[str]) -> list[Choice]:
     if lost:
         raise RegressionError(
             f"{len(lost)} assets are not installed as the lock says; nothing was approved",
-            facts=[("", one) for one in lost[:20]],
+            facts=[("", plain(one, NAME)) for one in lost[:20]],
             hint="spritebuild build, and look at them",
         )
     return [

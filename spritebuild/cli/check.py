@@ -72,7 +72,7 @@ def check(
     if known is None:
         checked = _compare(making, targets, reports)
         known = shown.text(checked), len(checked.failed)
-        if whole:
+        if whole and not any(case.kind == "other" for case in checked.cases):  # a baseline may come with a fetch
             _remember(path, shown, *known)
     text, failed = known
     click.echo(text, color=True)
@@ -186,7 +186,7 @@ def _remembered(path: Path, shown: _Shown) -> tuple[str, int] | None:
     state = idle.state_folder(root)
     try:
         known = json.loads((state / REMEMBERED).read_bytes())
-        if known["of"] == _state(state, shown) and idle.unchanged(root):
+        if known["of"] == _state(path, state, shown) and idle.unchanged(root, path.name):
             return str(known["text"]), int(known["failed"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -198,14 +198,14 @@ def _remember(path: Path, shown: _Shown, text: str, failed: int) -> None:
 
     root = path.absolute().parent.resolve()
     state = idle.state_folder(root)
-    if idle.unchanged(root):
+    if idle.unchanged(root, path.name):
         with machine_errors():
-            said = {"of": _state(state, shown), "text": text, "failed": failed}
+            said = {"of": _state(path, state, shown), "text": text, "failed": failed}
             write_atomic(state / REMEMBERED, json.dumps(said).encode())
 
 
-def _state(state: Path, shown: _Shown) -> list[int]:
-    return [(state / idle.NAME).stat().st_mtime_ns, shown.width, shown.color]
+def _state(path: Path, state: Path, shown: _Shown) -> list[str | int]:
+    return [path.name, (state / idle.NAME).stat().st_mtime_ns, shown.width, shown.color]
 
 
 # As pixel art
