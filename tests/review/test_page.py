@@ -404,6 +404,7 @@ def test_identical_changes_are_one_line_that_opens(review: Review, made: Gallery
 
 def test_the_help_lists_the_keys_that_are_documented(review: Review) -> None:
     review.press("?")
+    review.page.wait_for_selector("dialog[open]")
     keys = [re.sub(r"\s+", " ", text).strip() for text in review.page.locator("dialog dt").all_inner_texts()]
     words = review.page.locator("dialog dd").all_inner_texts()
     review.press("Escape")
