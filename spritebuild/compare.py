@@ -155,6 +155,7 @@ class _Comparing:
         stale = [
             path for path, action in self.makers.items() if path not in known or known[path].recipe != action.recipe
         ]
+        stale += [path for path, entry in known.items() if entry.digest and path not in self.makers]
         if not stale:
             return []
         some = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from spritebuild.store import Store
 
 TOGETHER = 500  # files that are read at a time
 MOST_LINE = 8192  # bytes of a line about a file
+ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}  # which git tells its hooks
 MOST_REVISIONS = 50  # of the lock, the latest, in which approved bytes are looked for
 
 
@@ -59,13 +61,18 @@ class History:
 
     def _revisions(self) -> Iterator[str]:
         if self._unread is None:
-            found = self._git("log", f"-{MOST_REVISIONS}", "--format=%H", "--", lock.PATH)
+            most = f"-{MOST_REVISIONS}"
+            found = self._git("rev-list", most, "HEAD", "--", lock.PATH)  # `log` would heed the user's settings
             self._unread = iter(found.decode().split() if found else ())
         return self._unread
 
     def _git(self, *arguments: str, given: bytes | None = None) -> bytes | None:
+        environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+        command = ["git", *arguments]
         try:
-            done = subprocess.run(["git", *arguments], cwd=self.root, input=given, capture_output=True, check=False)
+            done = subprocess.run(
+                command, cwd=self.root, env=environment, input=given, capture_output=True, check=False
+            )
         except OSError:
             return None
         return done.stdout if done.returncode == 0 else None

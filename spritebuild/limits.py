@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -172,12 +173,14 @@ def _flickers(
     places = {names[numbers[action.id]]: path for path, action in makers.items() if action.id in numbers}
     for tag, said in sheet.params.get("tags", {}).items():
         patterns = [said["frames"]] if isinstance(said["frames"], str) else said["frames"]
-        chosen = [name for pattern in patterns for name in names if fnmatch.fnmatchcase(name, pattern)]
-        files = [picture(places[name]) for name in chosen if name in places]
-        pictures = [pixels for file in files if file and (pixels := read(file)) is not None]
-        share, place = flicker(pictures, closed=said.get("direction", "forward") in ("forward", "reverse"))
+        meant = [[each] if each in names else [n for n in names if fnmatch.fnmatchcase(n, each)] for each in patterns]
+        chosen = [name for name in dict.fromkeys(itertools.chain(*meant)) if name in places]
+        files = [(name, picture(places[name])) for name in chosen]
+        frames = [(name, pixels) for name, file in files if file and (pixels := read(file)) is not None]
+        closed = said.get("direction", "forward") in ("forward", "reverse")
+        share, place = flicker([pixels for _, pixels in frames], closed=closed)
         if share > most:
-            words = f"{tag}: {share:.1%} of its pixels blink at {chosen[place]}, more than {most:.1%}"
+            words = f"{tag}: {share:.1%} of its pixels blink at {frames[place][0]}, more than {most:.1%}"
             yield Violation("flicker", words)
 
 

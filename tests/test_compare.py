@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -293,6 +294,8 @@ def test_patterns_are_paths_targets_or_names(drawn: Project) -> None:
 def test_stale_declarations_are_a_note(drawn: Project) -> None:
     drawn.edit("sprites.potion.prompt", " ".join(SWORD))
     assert checked(drawn).notes == ["1 asset is not built as declared (assets/potion.png): spritebuild build"]
+    drawn.edit("sprites.potion", None)
+    assert checked(drawn).notes == ["1 asset is not built as declared (assets/potion.png): spritebuild build"]
 
 
 def test_broken_limit_of_a_style_fails_its_sprite(drawn: Project) -> None:
@@ -313,6 +316,16 @@ def test_limit_that_needs_the_pixels_is_measured_first(drawn: Project) -> None:
     done = drawn.cli("check")
     assert done.returncode == 1
     assert [violation.limit for violation in case(drawn).violations] == ["outline"]
+
+
+def test_limit_that_cannot_be_measured_is_told_every_time_and_in_reports(drawn: Project) -> None:
+    drawn.edit("styles.base.art", {"orphans": 0.0}).build()
+    (drawn.root / "assets/potion.png").unlink()
+    for blob in drawn.blobs().values():
+        blob.unlink()
+    for _ in range(2):
+        assert "limits of the art are not checked" in " ".join(drawn.cli("check").stdout.split())
+    assert "limits of the art are not checked" in json.loads(drawn.cli("check", "--json").stdout)["notes"][0]
 
 
 def test_palette_that_a_sprite_is_quantized_to_is_a_limit(drawn: Project) -> None:
@@ -356,6 +369,14 @@ def test_animation_that_blinks_more_than_declared_fails_its_sheet(drawn: Project
     found = case(drawn, "assets/hero*")
     assert [violation.limit for violation in found.violations] == ["flicker"]
     assert "blink at walk-1" in found.violations[0].words
+
+
+def test_frame_that_two_patterns_name_is_shown_once(drawn: Project) -> None:
+    sprites = {f"walk-{n}": {"style": "base", "prompt": " ".join(SWORD if n == 2 else POTION)} for n in range(3)}
+    tags = {"walk": {"frames": ["walk-*", "walk-2"]}}
+    sheet = {"sprites": ["walk-*"], "tags": tags, "check": {"flicker": 0.1}}
+    drawn.write({**drawn.declared, "sprites": sprites, "sheets": {"hero": sheet}}).build()
+    assert "blink at walk-2" in case(drawn, "assets/hero*").violations[0].words
 
 
 # Approving
@@ -443,6 +464,16 @@ def test_second_check_of_an_unchanged_project_says_the_same(drawn: Project) -> N
     assert (drawn.root / ".spritebuild/checked.json").exists()
     drawn.file("assets/potion.png", b"edited")
     assert drawn.cli("check").returncode == 1
+
+
+def test_locked_measures_of_a_stale_lock_are_not_taken(drawn: Project) -> None:
+    drawn.edit("sprites.potion.prompt", " ".join(SWORD))
+    assert drawn.cli("check", "--art", "--locked").returncode == 3
+
+
+def test_report_on_stdout_is_all_that_is_there(drawn: Project) -> None:
+    assert json.loads(drawn.cli("check", "--report", "json=-").stdout)["failed"] == 0
+    assert drawn.cli("check", "--report", "html=-").returncode == 2
 
 
 def test_ci_does_not_approve_unless_it_is_told_to(drawn: Project, monkeypatch: pytest.MonkeyPatch) -> None:

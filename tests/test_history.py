@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from projects import ISLAND, Project
 
+from spritebuild import lock
 from spritebuild.compare import compare
 from spritebuild.errors import UsageError
 from spritebuild.history import History
 from spritebuild.project import opened
+
+POTION = "assets/potion.png"
 
 
 def git(project: Project, *arguments: str) -> str:
@@ -41,6 +44,23 @@ def test_baseline_that_the_store_lost_is_found_in_the_history(committed: Project
     with opened(clone.path) as project:
         found = {case.path: case.kind for case in compare(project).checked.cases}
     assert found == {"assets/items*": "different", "assets/potion.png": "different", "assets/sword.png": "same"}
+
+
+def test_hook_of_git_finds_the_baselines_of_a_project_in_a_folder(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = Project(project.root / "game").write(ISLAND)
+    game.build()
+    assert game.cli("approve", "--all").returncode == 0
+    git(project, "init", "-q")
+    git(project, "add", "game/assets", "game/lockfiles")
+    git(project, "commit", "-qm", "built")
+    game.edit("sprites.potion.prompt", "blue potion").build()
+    game.blobs()[lock.parse(git(project, "show", "HEAD:game/lockfiles/sprites.lock").encode())[POTION].digest].unlink()
+    monkeypatch.setenv("GIT_DIR", str(project.root / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
+    with opened(game.path) as found:
+        assert {case.path: case.kind for case in compare(found).checked.cases}[POTION] == "different"
 
 
 def test_check_looks_again_once_a_shallow_clone_is_deepened(committed: Project, tmp_path: Path) -> None:

@@ -95,8 +95,9 @@ def _chosen(path: Path, targets: Sequence[str]) -> list[Choice]:
         cases = compare(project, targets).checked.cases
     lost = [case.path for case in cases if case.kind == "missing"]
     if lost:
+        assets = f"{len(lost):,} assets are" if len(lost) > 1 else "1 asset is"
         raise RegressionError(
-            f"{len(lost)} assets are not installed as the lock says; nothing was approved",
+            f"{assets} not installed as the lock says; nothing was approved",
             facts=[("", plain(one, NAME)) for one in lost[:20]],
             hint="spritebuild build, and look at them",
         )

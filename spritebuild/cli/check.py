@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 STDOUT = Path("/dev/stdout")
 REMEMBERED = "checked.json"  # what the last check said, for as long as nothing changes
 HINT = "look at them: spritebuild review; take them as they are: spritebuild approve"
+UNMEASURED = "the limits of the art are not checked before everything is built"
 
 
 @click.command()
@@ -75,7 +78,8 @@ def check(
         if whole and not any(case.kind == "other" for case in checked.cases):  # a baseline may come with a fetch
             _remember(path, shown, *known)
     text, failed = known
-    click.echo(text, color=True)
+    taken = any(_report(said)[1] == STDOUT and not said.startswith("annotations") for said in reports)
+    click.echo(text, color=True, err=taken and not as_json)  # stdout has its document
     if failed:
         count = f"{failed:,} assets fail" if failed > 1 else "1 asset fails"
         if as_json:  # one document, whatever is in it
@@ -99,7 +103,7 @@ class _Making:
         threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
         with status_for(quiet=self.quiet, as_json=False) as status:
             options = Options(self.jobs, threads=threads)
-            request = Request(tuple(patterns), options=options, checks=True, offline=self.offline)
+            request = Request(tuple(patterns), False, self.locked, options, checks=True, offline=self.offline)
             build(self.path, request, status)
 
 
@@ -111,7 +115,7 @@ class _Shown:
 
     def __init__(self, verbose: bool, as_json: bool) -> None:
         self.verbose, self.as_json = verbose, as_json
-        self.color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self.color = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self.width = shutil.get_terminal_size().columns
 
     def text(self, checked: Checked) -> str:
@@ -140,14 +144,15 @@ def _compare(making: _Making, targets: Sequence[str], reports: Sequence[str]) ->
         comparison: Comparison | None = None
         if not todo or todo - checks:  # else what is to be measured is all there
             comparison = compare(project, targets)
+            if todo:
+                told = replace(comparison.checked, notes=[*comparison.checked.notes, UNMEASURED])
+                comparison = replace(comparison, checked=told)
             _write(comparison, wanted)
     if comparison is None:
         making.build(sorted({project.graph.actions[id].target for id in checks}))
         with opened(making.path, checks=True) as project:
             comparison = compare(project, targets)
             _write(comparison, wanted)
-    elif todo:
-        click.echo("note: the limits of the art are not checked before everything is built", err=True)
     return comparison.checked
 
 
@@ -177,7 +182,9 @@ def _report(said: str) -> tuple[str, Path]:
         raise UsageError(f"no form of report is called {form!r}", where="--report", hint=hint)
     if not place and form not in ("annotations", "text"):
         raise UsageError(f"{form} needs a path", where="--report", hint=f"--report {form}=PATH")
-    return form, Path(place) if place else STDOUT
+    if form == "html" and place in ("-", str(STDOUT)):
+        raise UsageError("a page goes into a file or a folder, not to stdout", where="--report")
+    return form, Path(place) if place not in ("", "-") else STDOUT
 
 
 def _remembered(path: Path, shown: _Shown) -> tuple[str, int] | None:
@@ -194,12 +201,12 @@ def _remembered(path: Path, shown: _Shown) -> tuple[str, int] | None:
 
 
 def _remember(path: Path, shown: _Shown, text: str, failed: int) -> None:
-    from spritebuild.files import machine_errors, write_atomic
+    from spritebuild.files import write_atomic
 
     root = path.absolute().parent.resolve()
     state = idle.state_folder(root)
     if idle.unchanged(root, path.name):
-        with machine_errors():
+        with contextlib.suppress(OSError):  # a full disk makes the next check slower, and no more
             said = {"of": _state(path, state, shown), "text": text, "failed": failed}
             write_atomic(state / REMEMBERED, json.dumps(said).encode())
 
