@@ -124,7 +124,7 @@ class Delivery:
                 where=lock.PATH,
                 facts=[("", path) for path in self.regressions[:20]],
                 hint="same declaration, other picture: compare the machine with lockfiles/toolchain.lock. "
-                "To take the new bytes, delete these lines from the lock and build",
+                "To take the new bytes, delete these lines from the lock, build, and approve them anew",
             )
 
     def write_lock(self) -> None:

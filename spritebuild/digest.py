@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
 CHUNK = 1 << 20
+NAME = re.compile(r"[0-9a-f]{64}")  # what the digest of bytes looks like
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from spritebuild import __version__
-from spritebuild.errors import Interrupted, SpritebuildError
+from spritebuild.errors import Interrupted, MachineError, SpritebuildError
 
 COMMANDS = {
     "init": ("start", "Write a small working spritefile."),
@@ -41,6 +43,7 @@ COMMANDS = {
 }
 
 
+COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)  # how GitHub's runner is told something
 GARBAGE = 100_000  # objects made before cycles are looked for
 
 
@@ -105,6 +108,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: nothing is left to say to it
         code = 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has no place
+        code = report(MachineError(f"stdout cannot be written to: {error.strerror}"), arguments)
     sys.exit(code)
 
 
@@ -114,10 +122,16 @@ def report(error: SpritebuildError, arguments: Sequence[str] = ()) -> int:
         from spritebuild.cli.progress import emit
 
         emit(event="error", message=error.message, where=error.where, facts=dict(error.facts), hint=error.hint)
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True, color=_color())
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {harmless(str(error))}", err=True, color=_color())
     for note in getattr(error, "__notes__", ()):
         click.echo(note, err=True)
     return error.exit_code
+
+
+def harmless(text: str) -> str:
+    """Text for a terminal or a build's log: no control characters but line ends, no line that is a command to GitHub."""
+    shown = "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    return COMMAND.sub(r"\1: :", shown)
 
 
 def _color() -> bool | None:

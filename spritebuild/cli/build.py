@@ -37,7 +37,7 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and idle.unchanged(root):
+    if not targets and not rebuild and idle.unchanged(root, path.name):
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit

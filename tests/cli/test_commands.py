@@ -580,3 +580,29 @@ def test_all_mistakes_are_reported_at_once(project: Project) -> None:
     error = project.cli("plan").stderr
     assert 'unknown stage "pant"' in error
     assert 'unknown op "blur"' in error
+
+
+def test_what_a_stage_says_is_no_command_to_a_build_server(project: Project) -> None:
+    source = "class Rude(Stage):\n    version = 1\n    Outputs = RudeOutputs\n"
+    source += '    def run(self, action, context):\n        raise StageError("no\\n  ::error::yes\\x1b[31m")\n'
+    head = "from pathlib import Path\nfrom spritebuild.errors import StageError\n"
+    head += "from spritebuild.stage import Outputs, Stage\nclass RudeOutputs(Outputs):\n    image: Path = Path('image.png')\n"
+    project.stage("rude", head + source)
+    project.write({"project": {"name": "x", "stages": "stages"}, "sprites": {"a": {"stage": "rude"}}})
+    done = project.cli("build")
+    assert done.returncode == 5
+    assert "\x1b" not in done.stderr
+    assert not any(line.lstrip().startswith("::") for line in done.stderr.splitlines())
+
+
+def test_stdout_that_takes_nothing_is_an_error_of_the_machine(built: Project) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "spritebuild", "plan", "-v"],
+            cwd=built.root,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (5, False)
+    assert "stdout cannot be written to" in done.stderr
