@@ -129,7 +129,7 @@ def report(error: SpritebuildError, arguments: Sequence[str] = ()) -> int:
 
 
 def harmless(text: str) -> str:
-    """Text for a terminal or a build's log: no control characters but line ends, no line that is a command to GitHub."""
+    """Text for a terminal or a log: no control characters but line ends, no line that is a command to GitHub."""
     shown = "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
     return COMMAND.sub(r"\1: :", shown)
 

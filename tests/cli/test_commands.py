@@ -586,7 +586,8 @@ def test_what_a_stage_says_is_no_command_to_a_build_server(project: Project) -> 
     source = "class Rude(Stage):\n    version = 1\n    Outputs = RudeOutputs\n"
     source += '    def run(self, action, context):\n        raise StageError("no\\n  ::error::yes\\x1b[31m")\n'
     head = "from pathlib import Path\nfrom spritebuild.errors import StageError\n"
-    head += "from spritebuild.stage import Outputs, Stage\nclass RudeOutputs(Outputs):\n    image: Path = Path('image.png')\n"
+    head += "from spritebuild.stage import Outputs, Stage\n"
+    head += "class RudeOutputs(Outputs):\n    image: Path = Path('image.png')\n"
     project.stage("rude", head + source)
     project.write({"project": {"name": "x", "stages": "stages"}, "sprites": {"a": {"stage": "rude"}}})
     done = project.cli("build")
