@@ -84,9 +84,7 @@ def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_bu
 ) -> None:
     chosen = sample(visited[name])
     assert {"openat", "write", "pwrite64", "fsync", "rename", "mkdir"} <= {point.call for point in chosen}
-    assert name != "many" or "syncfs" in {
-        point.call for point in chosen
-    }  # few files share one on a quick machine alone
+    assert name != "many" or "syncfs" in {point.call for point in chosen}  # few files may have none
 
     def outcome(numbered: tuple[int, Point]) -> tuple[int, list[str]]:
         number, point = numbered
