@@ -43,8 +43,8 @@ class Case:
     is of the bytes as they are now and `baseline` of the approved ones, both sha256 or empty. `kind` says how the two
     differ ("other": no picture, or nothing but its fingerprints are here; "missing": not installed as the lock says);
     `words` the same as a sentence. `measures` are the numbers behind it (see `classify.Change`). `verdict` is what
-    comes of it by the rules of the project. `why` says what changed in the declaration, in the user's words. `group` is equal
-    for equal changes. `former` is the baseline before the present one, where `digest` is approved.
+    comes of it by the rules of the project. `why` says what changed in the declaration, in the user's words. `group`
+    is equal for equal changes. `former` is the baseline before the present one, where `digest` is approved.
     """
 
     path: str
