@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from spritebuild import digest, lock
@@ -38,8 +39,14 @@ class History:
         return entries
 
     def recover(self, store: Store, names: Iterable[str]) -> None:
-        """Bring the bytes of digests into the store, of those that a revision locked and has."""
+        """Bring the bytes of digests into the store, of those that Git LFS keeps here, or that a revision has."""
         wanted = [name for name in names if not store.has(name)]
+        for name in wanted if self._large_files else ():
+            with contextlib.suppress(OSError):  # Git LFS calls them by the same digest
+                data = Path(self._large_files, name[:2], name[2:4], name).read_bytes()
+                if digest.of_bytes(data) == name:
+                    store.put(data)
+        wanted = [name for name in wanted if not store.has(name)]
         while any(name not in self._known for name in wanted):
             revision = next(self._revisions(), None)
             if revision is None:
@@ -52,6 +59,13 @@ class History:
             for name, data in zip(some, self._blobs([self._known[name] for name in some]), strict=False):
                 if digest.of_bytes(data) == name:
                     store.put(data)
+
+    @cached_property
+    def _large_files(self) -> str:
+        """The folder in which Git LFS keeps what it has fetched; empty without one."""
+        found = (self._git("rev-parse", "--git-common-dir") or b"").decode(errors="surrogateescape").strip()
+        folder = self.root / found / "lfs/objects"
+        return str(folder) if found and folder.is_dir() else ""
 
     def _learn(self, revision: str, entries: dict[str, Entry]) -> None:
         for entry in entries.values():

@@ -116,3 +116,17 @@ def test_git_shows_the_pixels_that_changed(committed: Project) -> None:
     shown = git(committed, "diff", "--", "assets/potion.png")
     assert any(line.startswith(("-", "+")) and len(line) == 9 for line in shown.splitlines())
     assert "Binary files" not in shown
+
+
+def test_baseline_that_git_lfs_keeps_is_found(committed: Project, tmp_path: Path) -> None:
+    baseline = committed.lock()["assets/potion.png"].approved
+    kept = Path(committed.blobs()[baseline]).read_bytes()
+    large = committed.root / ".git/lfs/objects" / baseline[:2] / baseline[2:4]
+    large.mkdir(parents=True)
+    (large / baseline).write_bytes(kept)
+    with opened(committed.path) as project:
+        committed.blobs()[baseline].unlink()
+        history = History(committed.root)
+        history._unread = iter(())  # no revision has it: what is committed is a pointer
+        history.recover(project.store, [baseline])
+        assert project.store.has(baseline)
