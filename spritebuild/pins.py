@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest
+from spritebuild import digest, families
 from spritebuild.errors import IntegrityError, LockError, PolicyError
 from spritebuild.files import write_atomic
 
@@ -23,6 +23,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".msgpa
 CODE = (".py", ".pyc", ".so", ".dll", ".dylib")
 MAX_HEADER = 10_000_000  # bytes of a safetensors header
 MAX_TENSORS = 50_000
+POINTER, LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Pin:
     files: tuple[tuple[str, int, str], ...]
     licence: str | None = None
     folder: bool = True
+    revision: str | None = None  # of the source, where it has revisions
+    family: str | None = None  # what its weights fit, where their shapes or configuration tell
 
     @property
     def digest(self) -> str:
@@ -51,23 +54,21 @@ class Pin:
 def of_path(path: Path, name: str, source: str, licence: str | None, files: digest.Files) -> Pin:
     """Pin what lies at `path` now. Raises PolicyError for anything that could run, and for damaged weights."""
     inspect(path)
+    family = families.of_path(path)
     if path.is_dir():
         found = tuple((p.relative_to(path).as_posix(), p.stat().st_size, files.of(p)) for p in _walk(path))
-        return Pin(name, source, found, licence)
-    return Pin(name, source, ((path.name, path.stat().st_size, files.of(path)),), licence, folder=False)
+        return Pin(name, source, found, licence, family=family)
+    return Pin(name, source, ((path.name, path.stat().st_size, files.of(path)),), licence, folder=False, family=family)
 
 
 def verify(pin: Pin, path: Path, files: digest.Files) -> None:
     """Raise IntegrityError unless the bytes at `path` are those that were pinned, and PolicyError as `of_path` does."""
-    if pin.folder and path.is_dir():
-        present = {p.relative_to(path).as_posix() for p in _walk(path)}
-        extra = sorted(present - {name for name, _, _ in pin.files})
-        if extra:
-            raise IntegrityError(
-                f"{pin.name}: {extra[0]} is not part of the pin",
-                where=str(path),
-                hint=f"remove it, or accept the folder as it is with `spritebuild lock --update {pin.name}`",
-            )
+    if extra := unknown(pin, path):
+        raise IntegrityError(
+            f"{pin.name}: {extra[0]} is not part of the pin",
+            where=str(path),
+            hint=f"remove it, or accept the folder as it is with `spritebuild lock --update {pin.name}`",
+        )
     for name, size, sha256 in pin.files:
         file = path / name if pin.folder else path
         try:
@@ -85,18 +86,54 @@ def verify(pin: Pin, path: Path, files: digest.Files) -> None:
     inspect(path)
 
 
+def damaged(pin: Pin, path: Path, files: digest.Files) -> list[str]:
+    """The files of a pin that are not at `path` as they were pinned; a link counts as none of them."""
+    found = []
+    for name, size, sha256 in pin.files:
+        file = path / name if pin.folder else path
+        try:
+            true = not file.is_symlink() and file.stat().st_size == size and files.of(file) == sha256
+        except OSError:
+            true = False
+        if not true:
+            found.append(name)
+    return found
+
+
+def unknown(pin: Pin, path: Path) -> list[str]:
+    """The files at `path` that a pin does not list."""
+    listed = {name for name, _, _ in pin.files}
+    there = {p.relative_to(path).as_posix() for p in _walk(path)} if pin.folder and path.is_dir() else set()
+    return sorted(there - listed)
+
+
+def refuse_name(name: str, where: str) -> None:
+    """Refuse a file that could run code when loaded, by its name alone: before it is fetched."""
+    suffix = Path(name).suffix.lower()
+    if suffix in PICKLES:
+        raise PolicyError(
+            "pickled weights can run code when loaded and are refused",
+            where=where,
+            hint="convert them to .safetensors, or remove the file",
+        )
+    if suffix in CODE:
+        raise PolicyError("code in a weight folder is refused", where=where, hint="remove the file")
+
+
 def inspect(path: Path) -> None:
-    """Refuse what could run code or exhaust memory when loaded: pickles, Python files, `auto_map`, bad safetensors."""
+    """Refuse what could run code or exhaust memory when loaded: pickles, Python files, `auto_map`, bad safetensors.
+
+    A Git-LFS pointer is refused as well: it is not the file that it stands for.
+    """
     for file in _walk(path) if path.is_dir() else [path]:
         suffix = file.suffix.lower()
-        if suffix in PICKLES:
+        refuse_name(file.name, str(file))
+        if file.stat().st_size <= LONGEST_POINTER and file.read_bytes().startswith(POINTER):
             raise PolicyError(
-                "pickled weights can run code when loaded and are refused",
+                "a Git-LFS pointer lies where the file itself should",
                 where=str(file),
-                hint="convert them to .safetensors, or remove the file",
+                hint="run `git lfs pull` there, or declare the repository: git = { repo = ..., path = ..., rev = ... }",
             )
-        if suffix in CODE:
-            raise PolicyError("code in a weight folder is refused", where=str(file), hint="remove the file")
         if suffix == ".safetensors":
             _inspect_safetensors(file)
         elif suffix == ".json":
@@ -175,9 +212,13 @@ def read(path: Path) -> Pin:
 
     data = path.read_bytes()
     try:
-        meta = yaml.safe_load(data)["meta"]["spritebuild"]
+        document = yaml.safe_load(data)
+        meta = document["meta"]["spritebuild"]
         files = tuple((row["path"], int(row["size"]), str(row["sha256"])) for row in meta["files"])
-        pin = Pin(meta["name"], meta["source"], files, meta.get("licence"), meta["folder"])
+        revision = meta.get("revision") or _locked_revision(document)
+        pin = Pin(
+            meta["name"], meta["source"], files, meta.get("licence"), meta["folder"], revision, meta.get("family")
+        )
         said = meta["sha256"]
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise LockError(
@@ -192,6 +233,12 @@ def read(path: Path) -> Pin:
     return pin
 
 
+def _locked_revision(document: Mapping[str, Any]) -> str | None:
+    """The revision as DVC keeps it: pins that were written before theirs said it have it there alone."""
+    origins = document.get("deps") or [{}]
+    return origins[0].get("repo", {}).get("rev_lock") or None
+
+
 def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None) -> None:
     """Write a pin; `transport` is DVC's part of it (`outs`, `deps`, `frozen`)."""
     import yaml
@@ -199,7 +246,9 @@ def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None) -> N
     meta = {
         "name": pin.name,
         "source": pin.source,
+        **({"revision": pin.revision} if pin.revision else {}),
         "licence": pin.licence,
+        **({"family": pin.family} if pin.family else {}),
         "folder": pin.folder,
         "sha256": pin.digest,
         "size": pin.size,

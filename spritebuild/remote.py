@@ -1,4 +1,4 @@
-"""Where pinned artifacts come from: the package, the project, another repository through DVC. Alone knows DVC.
+"""Where pinned artifacts come from, and whether they are here. The transports themselves are in sources/.
 
 A source says where bytes may be had; the pin says which bytes. Whatever arrives is hashed against the pin.
 """
@@ -6,17 +6,19 @@ A source says where bytes may be had; the pin says which bytes. Whatever arrives
 from __future__ import annotations
 
 import importlib
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from spritebuild import digest, pins
+from spritebuild import catalogue, digest, families, pins
+from spritebuild.arrivals import Arrivals
 from spritebuild.errors import IntegrityError, MachineError, UsageError
 from spritebuild.pins import Pin
+from spritebuild.sources import NETWORK, Source, dvc
+from spritebuild.sources.git import Git
+from spritebuild.sources.http import Http
+from spritebuild.sources.url import Url, file_name
 
 
 class DvcSource(Protocol):
@@ -30,13 +32,29 @@ class DvcSource(Protocol):
     def rev(self) -> str | None: ...
 
 
+class GitSource(DvcSource, Protocol):
+    """Files of a git repository: all of a path, or those that globs choose."""
+
+    @property
+    def include(self) -> tuple[str, ...]: ...
+    @property
+    def exclude(self) -> tuple[str, ...]: ...
+
+
 class Declaration(Protocol):
-    """What a `[models.*]` or `[loras.*]` table says of its bytes: exactly one source."""
+    """What a `[models.*]`, `[loras.*]` or `[datasets.*]` table says of its bytes: exactly one source.
+
+    `builtin`, `folder`, `file`, `files`, `known` and `family` are said by some of these tables only.
+    """
 
     @property
     def path(self) -> str | None: ...
     @property
     def dvc(self) -> DvcSource | None: ...
+    @property
+    def git(self) -> GitSource | None: ...
+    @property
+    def url(self) -> str | None: ...
     @property
     def licence(self) -> str | None: ...
 
@@ -47,9 +65,18 @@ def source_of(declaration: Declaration) -> str:
         return f"builtin:{builtin}"
     if declaration.path is not None:
         return f"path:{declaration.path}"
-    assert declaration.dvc is not None
-    rev = declaration.dvc.rev
-    return f"dvc:{declaration.dvc.repo}:{declaration.dvc.path}" + (f"@{rev}" if rev else "")
+    if (outside := _outside(declaration)) is not None:
+        return f"folder:{outside}"
+    if declaration.url is not None:
+        files = getattr(declaration, "files", ())
+        return f"url:{declaration.url}" + (f" {' '.join(files)}" if files else "")
+    there = declaration.dvc or declaration.git
+    assert there is not None
+    said = f"{'dvc' if declaration.dvc else 'git'}:{there.repo}:{there.path}" + (f"@{there.rev}" if there.rev else "")
+    if declaration.git is not None:
+        said += "".join(f" +{glob}" for glob in declaration.git.include)
+        said += "".join(f" -{glob}" for glob in declaration.git.exclude)
+    return said
 
 
 def shipped(name: str) -> Path:
@@ -71,6 +98,8 @@ class Remote:
         self.kept = kept
         self.files = files
         self.offline = offline  # whether what is elsewhere stays there
+        self.http = Http()
+        self.arrivals = Arrivals(kept, kept.parent / "quarantine", files)
 
     def read(self, declarations: Mapping[str, Declaration]) -> dict[str, Pin]:
         """The pins there are, by name as `models.mini`; a pin of another source counts as missing."""
@@ -87,25 +116,28 @@ class Remote:
     def pin(self, name: str, declaration: Declaration) -> Pin:
         """Pin what the source holds now, and write the pin. Fetches where the source is elsewhere."""
         source = source_of(declaration)
+        licence = declaration.licence or catalogue.of(declaration).get("licence")
         transport: dict[str, Any] = {}
         if source.startswith("builtin:"):
             own = pins.read(shipped(source.partition(":")[2]).with_suffix(".dvc"))
-            pin = replace(own, name=name, source=source, licence=declaration.licence or own.licence)
-        elif declaration.path is not None:
-            path = self.root / declaration.path
-            if not path.exists():
-                raise UsageError(f"{name}: nothing is there", where=declaration.path, hint="put the weights there")
-            pin = pins.of_path(path, name, source, declaration.licence, self.files)
+            family = own.family or families.of_path(shipped(source.partition(":")[2]))
+            pin = replace(own, name=name, source=source, licence=licence or own.licence, family=family)
+        elif self._elsewhere(declaration):
+            pin = self._pin_elsewhere(name, declaration, source, licence)
+            transport = _transport(declaration, pin)
         else:
-            assert declaration.dvc is not None
-            arrived, revision = self._download(declaration.dvc)
-            try:
-                pin = pins.of_path(arrived, name, source, declaration.licence, self.files)
-                self._keep(pin, arrived)
-            finally:
-                shutil.rmtree(arrived.parent, ignore_errors=True)
-            origin = {"path": declaration.dvc.path, "repo": {"url": declaration.dvc.repo, "rev_lock": revision}}
-            transport = {"frozen": True, "deps": [origin]}
+            path = self._here(source)
+            if not path.exists() and declaration.path is not None:
+                self._pull(declaration.path)
+            if not path.exists():
+                raise UsageError(f"{name}: nothing is there", where=str(path), hint="put the weights there")
+            pin = pins.of_path(path, name, source, licence, self.files)
+        said = getattr(declaration, "family", None)
+        if said is not None and families.clash(pin.family, said):
+            raise UsageError(
+                f"{name} is declared as {said}, but its weights are {families.words(str(pin.family))}",
+                hint=f"take family out of [{name}], or set it right",
+            )
         pins.write(pins.path_of(self.root, name), pin, transport)
         return pin
 
@@ -116,22 +148,18 @@ class Remote:
     def fetch(self, pin: Pin, declaration: Declaration) -> Path:
         """The verified bytes of a pin, brought here if need be. Raises IntegrityError and PolicyError."""
         path = self.place(pin)
-        if pin.source.startswith("builtin:") and not path.exists():
-            raise UsageError(f"{pin.name}: this version of spritebuild has no built-in model of that name")
-        if declaration.dvc is not None:
+        if self._elsewhere(declaration):
             if path.exists():
                 try:
                     pins.verify(pin, path, self.files)
                     return path
-                except IntegrityError:
-                    shutil.rmtree(path)  # damaged since it came: fetched again, and verified again
-            arrived, _ = self._download(declaration.dvc)
-            try:
-                pins.verify(pin, arrived, self.files)
-                self._keep(pin, arrived)
-            finally:
-                shutil.rmtree(arrived.parent, ignore_errors=True)
-            return path
+                except IntegrityError:  # damaged since it came: fetched again, and verified again
+                    pass
+            return self.arrivals.again(pin, self._source(pin.name, declaration))
+        if pin.source.startswith("builtin:") and not path.exists():
+            raise UsageError(f"{pin.name}: this version of spritebuild has no built-in model of that name")
+        if declaration.path is not None and not path.exists():
+            self._pull(declaration.path)
         pins.verify(pin, path, self.files)
         return path
 
@@ -140,40 +168,76 @@ class Remote:
         kind, _, rest = pin.source.partition(":")
         if kind == "builtin":
             return shipped(rest)
-        if kind == "path":
-            return self.root / rest
-        return self.kept / pin.digest / ("" if pin.folder else pin.files[0][0])
+        if kind in ("path", "folder"):
+            return self._here(pin.source)
+        return self.arrivals.place(pin)
 
-    def _download(self, source: DvcSource) -> tuple[Path, str]:
-        """Fetch into a temporary folder beside the kept artifacts; returns where, and the revision found."""
+    def _here(self, source: str) -> Path:
+        return self.root / Path(source.partition(":")[2]).expanduser()
+
+    def _pull(self, path: str) -> None:
+        """Bring a path of the project that its own DVC tracks; one that it does not is left missing."""
+        if dvc.tracks(self.root, path):
+            self._refuse_offline(path, str(self.root))
+            dvc.pull(self.root, path)
+
+    def _elsewhere(self, declaration: Declaration) -> bool:
+        return declaration.dvc is not None or declaration.git is not None or declaration.url is not None
+
+    def _pin_elsewhere(self, name: str, declaration: Declaration, said: str, licence: str | None) -> Pin:
+        source = self._source(name, declaration)
+        revision = source.resolve()
+        if revision is not None:
+            before = self.read({name: declaration}).get(name)
+            if before is not None and before.revision == revision and self.arrivals.holds(before):
+                return replace(before, licence=licence)
+        return self.arrivals.first(
+            source, revision, lambda path: pins.of_path(path, name, said, licence, self.files), said
+        )
+
+    def _source(self, name: str, declaration: Declaration) -> Source:
+        """The transport to what a table declares."""
+        there = declaration.dvc or declaration.git
+        self._refuse_offline(there.path if there else name, there.repo if there else str(declaration.url))
+        if declaration.url is not None:
+            if declaration.url.partition("://")[0] not in NETWORK:
+                return dvc.Cloud(declaration.url)
+            file = file_name(declaration.url) or name.partition(".")[2]
+            if name.startswith("loras.") and not file.endswith(".safetensors"):  # an address that names no file
+                file = f"{name.partition('.')[2]}.safetensors"
+            return Url(declaration.url, getattr(declaration, "files", ()), file, self.http)
+        assert there is not None
+        if declaration.git is None:
+            return dvc.Tracked(there.repo, there.path, there.rev)
+        git = declaration.git
+        repo = str((self.root / git.repo).resolve()) if (self.root / git.repo).is_dir() else git.repo
+        return Git(
+            repo,
+            git.path,
+            git.rev,
+            include=git.include,
+            exclude=git.exclude,
+            kept=self.kept / "git",
+            http=self.http,
+            tracked=lambda commit: dvc.Tracked(repo, git.path, commit),
+        )
+
+    def _refuse_offline(self, what: str, where: str) -> None:
         if self.offline:
             hint = "run it once without --offline"
-            raise MachineError(f"{source.path} is not here, and nothing may be fetched", where=source.repo, hint=hint)
-        try:
-            from dvc.api import DVCFileSystem
-        except ImportError:
-            raise MachineError("models of another repository need DVC", hint='pip install "spritebuild[dvc]"') from None
-        os.environ["DVC_NO_ANALYTICS"] = "1"
-        arrived = self.kept / f"arriving-{secrets.token_hex(4)}" / Path(source.path).name
-        arrived.parent.mkdir(parents=True)
-        try:
-            filesystem = DVCFileSystem(source.repo, rev=source.rev)
-            filesystem.get(source.path, str(arrived), recursive=filesystem.isdir(source.path))
-            revision = str(getattr(filesystem.repo.scm, "get_rev", lambda: "")())
-        except Exception as error:
-            shutil.rmtree(arrived.parent, ignore_errors=True)
-            raise MachineError(
-                f"cannot fetch {source.path}: {type(error).__name__}: {error}",
-                where=source.repo,
-                hint="check the repository, its path and revision, and that its DVC remote can be reached",
-            ) from error
-        return arrived, revision
+            raise MachineError(f"{what} is not here, and nothing may be fetched", where=where, hint=hint)
 
-    def _keep(self, pin: Pin, arrived: Path) -> None:
-        final = self.kept / pin.digest
-        if final.exists():
-            return
-        if pin.folder:
-            arrived.rename(final)
-        else:
-            arrived.parent.rename(final)
+
+def _outside(declaration: Declaration) -> str | None:
+    """The place outside the project that a table names: `folder`, or `file` of a LoRA."""
+    found = getattr(declaration, "folder", None) or getattr(declaration, "file", None)
+    return str(found) if found else None
+
+
+def _transport(declaration: Declaration, pin: Pin) -> dict[str, Any]:
+    """DVC's part of a pin: where its bytes came from."""
+    there = declaration.dvc or declaration.git
+    if there is None:
+        return {"frozen": True, "deps": [{"path": declaration.url}]}
+    origin = {"path": there.path, "repo": {"url": there.repo, "rev_lock": pin.revision or ""}}
+    return {"frozen": True, "deps": [origin]}

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from spritebuild import digest, picks
+from spritebuild import digest, fits, picks
 from spritebuild.assemblies import Assemblies, folder_of, marked, matching
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
@@ -254,6 +254,8 @@ class _Resolver:
                 if weights is None:
                     return None
                 inputs.append((f"loras.{name_of_lora}", weights))
+                if "model" in look.values:
+                    fits.check(self.faults, self.pins, look.values["model"], name_of_lora, look.where["loras"])
         try:
             return dumped(stage.Params.model_validate(values)), origins, tuple(inputs)
         except ValidationError as error:

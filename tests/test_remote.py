@@ -83,7 +83,7 @@ def test_tampered_download_is_refused(pulled: Project, origin: Path, tmp_path: P
         if path.is_file() and path.read_bytes() == safetensors():
             path.chmod(0o644)
             path.write_bytes(safetensors(b"tampered"))
-    result = clone.cli("fetch")
+    result = clone.cli("fetch", "models.mine")
     assert result.returncode == 4
     assert "models.mine: model.safetensors is not what was pinned" in result.stderr
 
@@ -94,7 +94,7 @@ def test_damaged_copy_is_fetched_again(pulled: Project) -> None:
     kept = pulled.root / ".spritebuild/models" / pin.digest / "config.json"
     kept.chmod(0o644)
     kept.write_text("damaged")
-    assert pulled.cli("fetch").returncode == 0
+    assert pulled.cli("fetch", "models.mine").returncode == 0
     assert kept.read_text() == "{}"
 
 

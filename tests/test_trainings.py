@@ -169,7 +169,7 @@ def test_an_evaluation_reads_the_sprites_with_what_they_should_show(forge: Proje
         ("loras.runes.train.warmup", 2, "warmup of 2 steps is as long as the training of 2 steps"),
         ("loras.runes.train.epochs", 2, "say one of steps and epochs, not both"),
         ("loras.runes.triggers", ["shiny"], "'shiny' is never learned"),
-        ("loras.runes.path", "lora.safetensors", "say one of path, dvc, dataset"),
+        ("loras.runes.path", "lora.safetensors", "say one of path, dvc, git, url, dataset, file"),
         ("datasets.runes.caption", "auto", 'unknown key "caption"'),
         ("datasets.runes.path", "nowhere", 'folder "nowhere" does not exist'),
         ("datasets.runes.include", ["*.jpeg"], "no file in art is taken"),

@@ -36,6 +36,7 @@ COMMANDS = {
     "provenance": ("provenance", "Say what assets were made from: SLSA provenance, or a CycloneDX ML-BOM."),
     "lock": ("weights", "Pin models and LoRAs."),
     "fetch": ("weights", "Bring pinned models and LoRAs here, and verify them."),
+    "models": ("models", "List, show, verify and update pinned models, LoRAs and datasets."),
     "gc": ("care", "Remove from the store what nothing needs."),
     "clean": ("care", "Remove the installed assets."),
     "doctor": ("care", "Examine the device, the versions, the store and the determinism of models."),

@@ -1,9 +1,11 @@
-"""`spritebuild lock` and `fetch`: the pins of models and LoRAs."""
+"""`spritebuild lock` and `fetch`: the pins of models, LoRAs and datasets."""
 
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +15,36 @@ from spritebuild.errors import UsageError
 from spritebuild.spritefile import load
 from spritebuild.spritefile.mistakes import alternatives
 
+if TYPE_CHECKING:
+    from spritebuild.project import Project
+    from spritebuild.remote import Declaration
+
+
+def chosen(patterns: Sequence[str], wanted: Iterable[str]) -> list[str]:
+    """The names that patterns mean, in the order of the spritefile; every one of them means something."""
+    names = list(wanted)
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise UsageError(f"nothing is called {pattern!r}", hint=alternatives(pattern, names, "pins"))
+    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def repin(project: Project, wanted: Mapping[str, Declaration], names: Sequence[str]) -> None:
+    """Pin those names as they are now, and say of every pin what it is."""
+    for name, declaration in wanted.items():
+        old = project.pins[name]
+        new = project.remote.pin(name, declaration) if name in names else old
+        change = f"  was {old.digest[:12]}" if old.digest != new.digest else "  unchanged" if name in names else ""
+        at = f" at {new.revision[:12]}" if new.revision else ""
+        say(f"{name}  {new.digest[:12]}{at}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}{change}")
+
 
 @click.command()
 @spritefile_option
 @click.option("-u", "--update", multiple=True, metavar="NAME", help="Pin NAME (models.mini, or a glob) as it is now.")
 @click.option("--check", is_flag=True, help="Change nothing; exit code 3 unless pins and lock are true.")
 def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
-    """Pin every model and LoRA that is not pinned yet: lockfiles/models/NAME.dvc."""
+    """Pin every model, LoRA and dataset that is not pinned yet: lockfiles/models/NAME.dvc."""
     from spritebuild.build import require_locked
     from spritebuild.project import declarations, held, opened
 
@@ -30,31 +55,36 @@ def lock(file: Path | None, update: tuple[str, ...], check: bool) -> None:
         say("the lock is true")
         return
     wanted = declarations(load(path))
-    chosen = {name for pattern in update for name in fnmatch.filter(wanted, pattern)}
-    for pattern in update:
-        if not fnmatch.filter(wanted, pattern):
-            raise UsageError(f"nothing is called {pattern!r}", hint=alternatives(pattern, wanted, "pins"))
+    names = chosen(update, wanted)
     with held(path, PlainStatus()) as project:
-        for name, declaration in wanted.items():
-            old = project.pins[name]
-            new = project.remote.pin(name, declaration) if name in chosen else old
-            change = f"  was {old.digest[:12]}" if old.digest != new.digest else "  unchanged" if name in chosen else ""
-            say(f"{name}  {new.digest[:12]}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}{change}")
+        repin(project, wanted, names)
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @spritefile_option
-def fetch(names: tuple[str, ...], file: Path | None) -> None:
-    """Bring the pinned models and LoRAs here (all, or NAMES such as models.mini) and verify every byte."""
+@click.option("--all", "everything", is_flag=True, help="Fetch every pin, needed or not.")
+def fetch(names: tuple[str, ...], file: Path | None, everything: bool) -> None:
+    """Bring pinned models, LoRAs and datasets here and verify every byte: those that stale actions need, or NAMES."""
     from spritebuild.project import declarations, held
 
     path = find(file)
     wanted = declarations(load(path))
-    for name in names:
-        if name not in wanted:
-            raise UsageError(f"nothing is called {name!r}", hint=alternatives(name, wanted, "pins"))
+    named = list(wanted) if everything else chosen(names, wanted)
     with held(path, PlainStatus(), locked=True) as project:
-        for name in names or wanted:
+        if not names and not everything:
+            named = [name for name in wanted if name in _needed(project)]
+            if not named:
+                say("nothing that is stale needs a pin")
+        for name in named:
             place = project.remote.fetch(project.pins[name], wanted[name])
             say(f"{name}  {project.pins[name].digest[:12]}  verified in {place}")
+
+
+def _needed(project: Project) -> set[str]:
+    """What the actions of a build would read: also those that wait for others to say whether they run."""
+    from spritebuild import plan as planning
+
+    decided = planning.plan(project.graph, project.known, planning.targets(project.graph, ()))
+    running = [decision.action for decision in decided.decisions.values() if decision.verdict != "reuse"]
+    return {source.name for id in running for _, source in project.graph.actions[id].sources()}

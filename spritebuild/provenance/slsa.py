@@ -89,8 +89,10 @@ def _pinned(project: Project, pin: Pin, component: Component) -> Iterator[Descri
     base = None
     if kind == "builtin":
         base = f"{PACKAGE}@{__version__}#spritebuild_stages/models/{quote(rest)}"
-    elif kind == "dvc":
+    elif kind in ("dvc", "git"):
         base = _repository(project, pin)
+    elif kind == "url":
+        base = rest.split(" ")[0].rstrip("/")
     for path, _, sha256 in pin.files:
         name = f"{below}{path}" if pin.folder else below.removesuffix("/")
         uri = {} if base is None else {"uri": f"{base}/{quote(path)}" if pin.folder else base}

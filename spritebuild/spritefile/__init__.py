@@ -15,7 +15,6 @@ from spritebuild.spritefile.declarations import (
     Classifier,
     Dataset,
     Document,
-    Dvc,
     Evaluation,
     Export,
     Look,
@@ -33,6 +32,7 @@ from spritebuild.spritefile.declarations import (
     json_schema,
 )
 from spritebuild.spritefile.mistakes import Mistake, explain, say
+from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
 from spritebuild.spritefile.rules import Check, Policy
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
@@ -44,6 +44,7 @@ __all__ = [
     "Dvc",
     "Evaluation",
     "Export",
+    "Git",
     "Look",
     "Lora",
     "LoraUse",

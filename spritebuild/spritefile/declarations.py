@@ -36,10 +36,10 @@ from spritebuild.spritefile.fields import (
     palette_file,
     specifier,
 )
+from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
 from spritebuild.spritefile.rules import Check, Policy, Rank
 
 VERSION = 1
-WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file", "sprites")  # where the content of a table comes from
 
 
 def _lora_use(value: Any) -> Any:
@@ -63,27 +63,6 @@ def _version(value: int) -> int:
     return value
 
 
-def _one_of(*keys: str, licence: bool = False) -> ConfigDict:
-    def extend(schema: dict[str, Any]) -> None:
-        schema["oneOf"] = [{"required": [key]} for key in keys]
-        if licence:
-            schema["properties"]["license"] = {**schema["properties"]["licence"], "title": "License"}
-
-    return ConfigDict(json_schema_extra=extend)
-
-
-class _Source(Table):
-    """A table that says where its content comes from, in exactly one way."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> _Source:
-        ways = [key for key in WAYS if key in type(self).model_fields]
-        said = [key for key in ways if getattr(self, key) is not None]
-        if len(said) != 1:
-            raise ValueError(f"say one of {', '.join(ways)}" + (f", not {' and '.join(said)}" if said else ""))
-        return self
-
-
 def _only_trained(table: Any, *keys: str) -> None:
     said = [key for key in keys if getattr(table, key) is not None]
     if said and table.dataset is None:
@@ -105,22 +84,18 @@ class Project(Table):
     )
 
 
-class Dvc(Table):
-    """A file or folder that DVC tracks in a Git repository."""
-
-    repo: str = Field(min_length=1, description="The Git repository: a URL or a path.")
-    path: str = Field(min_length=1, description="The tracked file or folder in that repository.")
-    rev: str | None = Field(None, min_length=1, description="The branch, tag or commit; the default branch if unsaid.")
-
-
-class Model(_Source):
+class Model(Origin):
     """The weights of an image model, pinned or trained here."""
 
-    model_config = _one_of("builtin", "path", "dvc", "dataset", licence=True)
+    model_config = one_of("builtin", "path", "dvc", "git", "url", "folder", "dataset", licence=True)
 
     builtin: str | None = Field(None, description="The name of a model that comes with spritebuild.")
     path: RelativePath | None = Field(None, description="A folder of weights in the project.")
     dvc: Dvc | None = Field(None, description="A folder of weights that DVC fetches.")
+    git: Git | None = Field(None, description="A folder of weights in a Git repository, Git-LFS objects included.")
+    url: Address | None = Field(None, description="The address of a folder of weights; over http, with files.")
+    files: Files = Field((), description="The files below the address to take.")
+    folder: str | None = Field(None, min_length=1, description="A folder of weights outside the project.")
     dataset: str | None = Field(None, description="The dataset that the model is trained on.")
     vae: str | None = Field(None, description="The trained autoencoder whose latents the model makes.")
     init: str | None = Field(None, description="The model whose weights the training begins with.")
@@ -131,6 +106,10 @@ class Model(_Source):
         validation_alias=AliasChoices("licence", "license"),
         description="The licence of the weights, as an SPDX identifier or in words.",
     )
+    family: Family | None = Field(
+        None, description="What LoRAs fit it; checked against its weights, which tell it of most models."
+    )
+    known: Known | None = Field(None, description="Its name in the catalogue, where its source does not tell it.")
     triggers: Texts = Field((), description="Words that wake what the model was trained for.")
     dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The number format of the weights.")
     batch: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole, json_schema_input_type=Literal[1, 2, 4, 8])] = Field(
@@ -142,6 +121,8 @@ class Model(_Source):
         _only_trained(self, "vae", "init", "text", "train")
         if self.dataset is not None and self.vae is None:
             raise ValueError('a model that is trained needs vae = "...", a table of [vaes]')
+        if self.url is not None and self.url.startswith("http") and not self.files:
+            raise ValueError("a model is a folder of files, which http does not list: say files")
         return self
 
 
@@ -154,15 +135,20 @@ class Vae(Table):
     train: dict[str, Any] | None = Field(None, description="Params of the stage train-vae.")
 
 
-class Lora(_Source):
+class Lora(Origin):
     """A small set of weights that changes a model's style, pinned or trained here."""
 
-    model_config = _one_of("path", "dvc", "dataset", licence=True)
+    model_config = one_of("path", "dvc", "git", "url", "file", "dataset", licence=True)
 
     path: Annotated[RelativePath, AfterValidator(lora_file)] | None = Field(
         None, description="A .safetensors file in the project."
     )
     dvc: Dvc | None = Field(None, description="A .safetensors file that DVC fetches.")
+    git: Git | None = Field(None, description="A .safetensors file in a Git repository, by Git-LFS or not.")
+    url: Address | None = Field(None, description="The address of a .safetensors file.")
+    file: Annotated[str, AfterValidator(lora_file)] | None = Field(
+        None, description="A .safetensors file outside the project."
+    )
     dataset: str | None = Field(None, description="The dataset that the lora is trained on.")
     model: str | None = Field(None, description="The model that the lora is trained for.")
     train: dict[str, Any] | None = Field(None, description="Params of the stage train-lora.")
@@ -174,6 +160,10 @@ class Lora(_Source):
         validation_alias=AliasChoices("licence", "license"),
         description="The licence of the weights, as an SPDX identifier or in words.",
     )
+    family: Family | None = Field(
+        None, description="What models it fits; checked against its weights, which tell it of most LoRAs."
+    )
+    known: Known | None = Field(None, description="Its name in the catalogue, where its source does not tell it.")
     triggers: Texts = Field(
         (), description="Words that wake what the lora was trained for; its dataset's, if it is trained here."
     )
@@ -186,16 +176,22 @@ class Lora(_Source):
         _only_trained(self, "model", "train", "save")
         if self.dataset is not None and self.model is None:
             raise ValueError('a lora that is trained needs model = "..."')
+        if self.git is not None:
+            lora_file(self.git.path)
         return self
 
 
-class Dataset(_Source):
+class Dataset(Origin):
     """Pictures with captions, to train on. Any other key is a param of the stage dataset."""
 
-    model_config = ConfigDict(**_one_of("path", "dvc", licence=True), extra="allow")
+    model_config = ConfigDict(**one_of("path", "dvc", "git", "url", "folder", licence=True), extra="allow")
 
     path: RelativePath | None = Field(None, description="A folder of pictures and captions in the project.")
     dvc: Dvc | None = Field(None, description="A folder of pictures and captions that DVC fetches.")
+    git: Git | None = Field(None, description="A folder of pictures and captions in a Git repository.")
+    url: Address | None = Field(None, description="The address of such a folder; over http, with files.")
+    files: Files = Field((), description="The files below the address to take.")
+    folder: str | None = Field(None, min_length=1, description="A folder of pictures and captions outside the project.")
     include: Texts = Field(("**/*.png", "**/*.txt"), description="Globs of the files in that folder to take.")
     exclude: Texts = Field((), description="Globs of those among them to leave out.")
     corrections: RelativePath | None = Field(None, description="A TOML or JSON file of captions by path, which win.")
@@ -206,10 +202,10 @@ class Dataset(_Source):
     )
 
 
-class Palette(_Source):
+class Palette(Origin):
     """The colors that a picture may have: said, read from a file, or chosen once for all sprites that share them."""
 
-    model_config = _one_of("colors", "file", "sprites")
+    model_config = one_of("colors", "file", "sprites")
 
     colors: Annotated[tuple[Color, ...], Strict(False), Field(min_length=1, max_length=256)] | None = Field(
         None, description='The colors, as "#rgb" or "#rrggbb".'

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spritebuild.spritefile.declarations import DECLARED, Document, Dvc, LoraUse, Project, Tables
+from spritebuild.spritefile.declarations import DECLARED, Document, LoraUse, Project, Tables
 from spritebuild.spritefile.fields import Table
+from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.rules import Check, Policy, Rank
 
 LONGEST_VALUE = 60
@@ -220,6 +221,8 @@ def _table(path: tuple[str | int, ...], document: type[Tables]) -> type[Table]:
             return Rank
         case (_, _, "dvc"):
             return Dvc
+        case (_, _, "git"):
+            return Git
         case (_, _, "loras", _):
             return LoraUse
         case (str(name), *_):
