@@ -127,7 +127,7 @@ class Remote:
             transport = _transport(declaration, pin)
         else:
             path = self._here(source)
-            if not path.exists() and declaration.path is not None:
+            if declaration.path is not None:
                 self._pull(declaration.path)
             if not path.exists():
                 raise UsageError(f"{name}: nothing is there", where=str(path), hint="put the weights there")
@@ -158,7 +158,7 @@ class Remote:
             return self.arrivals.again(pin, self._source(pin.name, declaration))
         if pin.source.startswith("builtin:") and not path.exists():
             raise UsageError(f"{pin.name}: this version of spritebuild has no built-in model of that name")
-        if declaration.path is not None and not path.exists():
+        if declaration.path is not None:
             self._pull(declaration.path)
         pins.verify(pin, path, self.files)
         return path
@@ -176,8 +176,8 @@ class Remote:
         return self.root / Path(source.partition(":")[2]).expanduser()
 
     def _pull(self, path: str) -> None:
-        """Bring a path of the project that its own DVC tracks; one that it does not is left missing."""
-        if dvc.tracks(self.root, path):
+        """Bring a missing path of the project, if its own DVC tracks it."""
+        if dvc.can_pull(self.root, path):
             self._refuse_offline(path, str(self.root))
             dvc.pull(self.root, path)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spritebuild import catalogue
 from spritebuild.cli.options import find, spritefile_option
 from spritebuild.cli.progress import PlainStatus, say
 from spritebuild.errors import UsageError
@@ -36,7 +37,9 @@ def repin(project: Project, wanted: Mapping[str, Declaration], names: Sequence[s
         new = project.remote.pin(name, declaration) if name in names else old
         change = f"  was {old.digest[:12]}" if old.digest != new.digest else "  unchanged" if name in names else ""
         at = f" at {new.revision[:12]}" if new.revision else ""
-        say(f"{name}  {new.digest[:12]}{at}  {new.size / 1e6:.1f} MB, licence {new.licence or 'unknown'}{change}")
+        native = "x".join(map(str, catalogue.of(declaration).get("native", ())))
+        said = f"licence {new.licence or 'unknown'}" + (f", made for pictures of {native}" if native else "")
+        say(f"{name}  {new.digest[:12]}{at}  {new.size / 1e6:.1f} MB, {said}{change}")
 
 
 @click.command()

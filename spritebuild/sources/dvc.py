@@ -111,9 +111,11 @@ def pull(root: Path, path: str) -> None:
         repo.pull(targets=[str(root / path)])
 
 
-def tracks(root: Path, path: str) -> bool:
-    """Whether this project's own DVC tracks a path: a `.dvc` file is beside it, or beside a folder that it is in."""
+def can_pull(root: Path, path: str) -> bool:
+    """Whether a path is missing that this project's own DVC tracks: a `.dvc` file is beside it or a folder above it."""
     parts = PurePosixPath(path).parts
+    if (root / path).exists() or ".." in parts or PurePosixPath(path).is_absolute():
+        return False
     return any((root / f"{'/'.join(parts[:depth])}.dvc").is_file() for depth in range(1, len(parts) + 1))
 
 
@@ -126,11 +128,11 @@ def _told(path: str, where: str) -> Iterator[None]:
         raise
     except Exception as error:
         plugin = PLUGINS.get(where.partition("://")[0])
-        missing = plugin is not None and type(error).__name__ == "RemoteMissingDepsError"
+        missing = plugin is not None and isinstance(error, ImportError)
         raise MachineError(
             f"cannot fetch {path}: {type(error).__name__}: {error}",
             where=where,
-            hint=f'pip install "dvc[{plugin}]"' if missing else HINT,
+            hint=f'pip install "spritebuild[{plugin}]"' if missing else HINT,
         ) from error
 
 
@@ -140,4 +142,5 @@ def _import() -> Any:
     except ImportError:
         raise MachineError("models of another repository need DVC", hint='pip install "spritebuild[dvc]"') from None
     os.environ["DVC_NO_ANALYTICS"] = "1"
+    os.environ["GIT_LFS_SKIP_SMUDGE"] = "1"  # git-lfs would download every object of a repository for one file of it
     return dvc.api

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from spritebuild import __version__
+from spritebuild.sources.dvc import can_pull
 from spritebuild.spritefile.declarations import Look, Project, Tables
 from spritebuild.spritefile.mistakes import Mistake, alternatives, say
 
@@ -145,10 +146,10 @@ def _assets(draft: Draft, assets: str) -> Iterator[Mistake]:
 
 def _sources(draft: Draft) -> Iterator[Mistake]:
     for name, model in draft.tables.models.items():
-        if model.path is not None and not _tracked(draft, model.path):
+        if model.path is not None and not can_pull(draft.root, model.path):
             yield from _present(draft, ("models", name, "path"), model.path, folder=True)
     for name, lora in draft.tables.loras.items():
-        if lora.path is not None and not _tracked(draft, lora.path):
+        if lora.path is not None and not can_pull(draft.root, lora.path):
             yield from _present(draft, ("loras", name, "path"), lora.path)
     for name, dataset in draft.tables.datasets.items():
         if dataset.path is not None:
@@ -164,16 +165,6 @@ def _sources(draft: Draft) -> Iterator[Mistake]:
             yield from mistakes
             if not mistakes and (what := _reserved(draft, _parts(palette.save))):
                 yield Mistake(keys, f"save {say(palette.save)} lies in {what}", "put it elsewhere", key=False)
-
-
-def _tracked(draft: Draft, relative: str) -> bool:
-    """Whether DVC tracks a path of the project that is not here: then it can be fetched."""
-    try:
-        path = inside(draft.root, relative)
-    except ValueError:
-        return False
-    folders = [path, *(parent for parent in path.parents if parent.is_relative_to(draft.root.resolve()))]
-    return not path.exists() and any(each.with_name(f"{each.name}.dvc").is_file() for each in folders if each.name)
 
 
 def _trainings(draft: Draft) -> Iterator[Mistake]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from loopback import Site, serving
+
 from spritebuild import digest
 from spritebuild.errors import IntegrityError, MachineError
 from spritebuild.sources.http import Http
@@ -146,7 +146,7 @@ def test_server_that_asks_for_a_pause_gets_it(site: Site, tmp_path: Path) -> Non
     assert pauses == [7.0, 7.0]
 
 
-@pytest.mark.parametrize(("status", "hint"), [(404, "check the address"), (403, "login"), (401, "login"), (410, "check")])
+@pytest.mark.parametrize(("status", "hint"), [(404, "check"), (403, "login"), (401, "login"), (410, "check")])
 def test_what_will_not_get_better_is_not_tried_again(site: Site, tmp_path: Path, status: int, hint: str) -> None:
     site.faults = [status]
     with pytest.raises(MachineError, match=f"HTTP {status}") as caught:

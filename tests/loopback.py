@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ class Site:
     etags: bool = True
     url: str = ""
     wait: str | None = None  # of Retry-After
+    repositories: str = ""  # the folder whose bare git repositories are served below /git/
 
     def ranges_asked(self) -> list[str | None]:
         return [headers.get("Range") for method, _, headers in self.asked if method == "GET"]
@@ -44,8 +47,11 @@ def serving(site: Site) -> Iterator[Site]:
         def log_message(self, format: str, *args: Any) -> None:
             """Tests look at `asked`."""
 
-        def do_GET(self) -> None:  # noqa: N802 - as the base class has it
+        def do_GET(self) -> None:
             site.asked.append(("GET", self.path, dict(self.headers)))
+            if self.path.startswith("/git/"):
+                self._git(b"")
+                return
             fault = site.faults.pop(0) if site.faults else None
             if isinstance(fault, int):
                 self.send_response(fault)
@@ -101,9 +107,13 @@ def serving(site: Site) -> Iterator[Site]:
                 return
             self.wfile.write(body)
 
-        def do_POST(self) -> None:  # noqa: N802 - as the base class has it
+        def do_POST(self) -> None:
             site.asked.append(("POST", self.path, dict(self.headers)))
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/git-upload-pack"):
+                self._git(body)
+                return
+            request = json.loads(body)
             rows = []
             for each in request["objects"]:
                 if each["oid"] in site.objects:
@@ -111,12 +121,39 @@ def serving(site: Site) -> Iterator[Site]:
                     rows.append({**each, "actions": {"download": action}})
                 else:
                     rows.append({**each, "error": {"code": 404, "message": "Object does not exist"}})
-            body = json.dumps({"transfer": "basic", "objects": rows, "hash_algo": "sha256"}).encode()
+            reply = json.dumps({"transfer": "basic", "objects": rows, "hash_algo": "sha256"}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/vnd.git-lfs+json")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(reply)
+
+        def _git(self, body: bytes) -> None:
+            """What `git http-backend` answers."""
+            path, _, query = self.path.removeprefix("/git").partition("?")
+            about = {
+                "GIT_PROJECT_ROOT": site.repositories,
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "REQUEST_METHOD": self.command,
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_LENGTH": str(len(body)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            }
+            ended = subprocess.run(
+                ["git", "http-backend"], input=body, env={**os.environ, **about}, stdout=subprocess.PIPE, check=True
+            )
+            head, _, reply = ended.stdout.partition(b"\r\n\r\n")
+            rows = [line.split(": ", 1) for line in head.decode().splitlines()]
+            headers = dict(rows)
+            self.send_response(int(headers.pop("Status", "200").split()[0]))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
