@@ -50,6 +50,7 @@ Commands:
               ML-BOM.
   lock        Pin models and LoRAs.
   fetch       Bring pinned models and LoRAs here, and verify them.
+  models      List, show, verify and update pinned models, LoRAs and datasets.
   gc          Remove from the store what nothing needs.
   clean       Remove the installed assets.
   doctor      Examine the device, the versions, the store and the determinism
