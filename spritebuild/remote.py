@@ -16,9 +16,6 @@ from spritebuild.arrivals import Arrivals
 from spritebuild.errors import IntegrityError, MachineError, UsageError
 from spritebuild.pins import Pin
 from spritebuild.sources import NETWORK, Source, dvc
-from spritebuild.sources.git import Git
-from spritebuild.sources.http import Http
-from spritebuild.sources.url import Url, file_name
 
 
 class DvcSource(Protocol):
@@ -98,7 +95,6 @@ class Remote:
         self.kept = kept
         self.files = files
         self.offline = offline  # whether what is elsewhere stays there
-        self.http = Http()
         self.arrivals = Arrivals(kept, kept.parent / "quarantine", files)
 
     def read(self, declarations: Mapping[str, Declaration]) -> dict[str, Pin]:
@@ -197,6 +193,11 @@ class Remote:
 
     def _source(self, name: str, declaration: Declaration) -> Source:
         """The transport to what a table declares."""
+        # Imported here: a client for http takes 25 ms to load, and most builds fetch nothing.
+        from spritebuild.sources.git import Git
+        from spritebuild.sources.http import Http
+        from spritebuild.sources.url import Url, file_name
+
         there = declaration.dvc or declaration.git
         self._refuse_offline(there.path if there else name, there.repo if there else str(declaration.url))
         if declaration.url is not None:
@@ -205,7 +206,7 @@ class Remote:
             file = file_name(declaration.url) or name.partition(".")[2]
             if name.startswith("loras.") and not file.endswith(".safetensors"):  # an address that names no file
                 file = f"{name.partition('.')[2]}.safetensors"
-            return Url(declaration.url, getattr(declaration, "files", ()), file, self.http)
+            return Url(declaration.url, getattr(declaration, "files", ()), file, Http())
         assert there is not None
         if declaration.git is None:
             return dvc.Tracked(there.repo, there.path, there.rev)
@@ -218,7 +219,7 @@ class Remote:
             include=git.include,
             exclude=git.exclude,
             kept=self.kept / "git",
-            http=self.http,
+            http=Http(),
             tracked=lambda commit: dvc.Tracked(repo, git.path, commit),
         )
 
