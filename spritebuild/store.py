@@ -95,8 +95,10 @@ class Store:
                 return False
         return name in self._taken or os.path.exists(self._final(name))
 
-    def take(self, file: str) -> str:
+    def take(self, file: str, expected: str | None = None) -> str:
         """Take over a file of ours; returns its digest. The file is gone afterwards. A folder's path ends in a slash.
+
+        One that came from elsewhere is `expected` to have a digest; it is set aside, and Damaged raised, if it has not.
 
         The bytes can be read at once. They become a blob with the next commit, before the traces that speak of them:
         fsync, then the final name, then fsync of the folder. Many at a time share one flush.
@@ -112,6 +114,9 @@ class Store:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if expected is not None and expected != name:
+            self._set_aside(file, name)
+            raise Damaged(expected)
         if self.has(name):
             with contextlib.suppress(Damaged):
                 self.checked(name)
@@ -182,12 +187,15 @@ class Store:
         if found == name and now[2] >= LARGE:
             self._hashed[name] = now
         if found != name:
-            aside = f"{self.root}/quarantine"
-            os.makedirs(aside, exist_ok=True)
-            os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
+            self._set_aside(path, name)
             self._taken.pop(name, None)
             raise Damaged(name)
         return path
+
+    def _set_aside(self, path: str, name: str) -> None:
+        aside = f"{self.root}/quarantine"
+        os.makedirs(aside, exist_ok=True)
+        os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
 
     # Folders: a blob lists the files, which are blobs; the folder is called by the list's digest and a slash
 

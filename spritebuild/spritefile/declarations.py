@@ -36,7 +36,7 @@ from spritebuild.spritefile.fields import (
     palette_file,
     specifier,
 )
-from spritebuild.spritefile.rules import Check, Policy, Rank
+from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
 
 VERSION = 1
 WAYS = ("builtin", "path", "dvc", "dataset", "colors", "file", "sprites")  # where the content of a table comes from
@@ -413,6 +413,7 @@ class Document(Tables):
         Check(),
         description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
     )
+    store: SharedStore | None = Field(None, description="The store that a team shares.")
 
 
 DECLARED: dict[str, type[Table]] = {
