@@ -1,8 +1,9 @@
 """The store that a team shares: blobs by sha256 and signed traces, at some place; knows no graph and no file system.
 
     blobs/ab/cdef...        a blob
-    packs/ID, ID.index      many small blobs in one file, and where in it each is; ID is the file's sha256
+    packs/ID, ID.index      many small blobs in one file, and where in it each is (see `packs`)
     traces/ab/cdef...       the trace of a key (see `signed`)
+    trace-packs/            likewise many traces in one file, each of them signed
 
 Nothing there is believed: whatever comes is hashed, and what is wrong is set aside and named. Nothing there is ever
 overwritten: two who push the same put the same bytes.
@@ -10,8 +11,6 @@ overwritten: two who push the same put the same bytes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets
 import threading
@@ -22,16 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spritebuild import signed
-from spritebuild.digest import canonical
+from spritebuild import packs, signed
 from spritebuild.errors import IntegrityError
-from spritebuild.files import write_atomic
+from spritebuild.packs import Where
 from spritebuild.store import Damaged, Store, Trace
 from spritebuild.transport import Place
 
 SMALL = 64 << 10  # bytes below which a blob costs its request, not its bytes
-PACK = 8 << 20  # bytes of a pack
-WORTH_A_PACK = 16  # small blobs; fewer are put one by one
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -76,22 +72,31 @@ class Shared:
 
     def traces(self, keys: Collection[str]) -> dict[str, Trace]:
         """The traces of keys, as far as they are there; those that are refused become faults."""
-        there = self._loose("traces", keys)
-        self._asked(len(keys), len(there))
+        packed = self._packed("trace-packs")
+        groups = packs.by_pack(keys, packed)
+        there = self._loose("traces", [key for key in keys if key not in packed])
+        self._asked(len(keys), len(there) + sum(map(len, groups.values())))
+        work = [(_path("traces", key), [key]) for key in there]
+        work += [(f"trace-packs/{pack}", members) for pack, members in groups.items()]
 
-        def one(key: str) -> Trace | None:
-            path = _path("traces", key)
+        def read(each: tuple[str, list[str]]) -> dict[str, Trace]:
+            path, members = each
             try:
-                return Trace(*signed.read(self.place.read(path), key, self.trusted))
+                data = self.place.read(path)
             except FileNotFoundError:
-                return None
-            except signed.Refused as refused:
-                self._fault(path, str(refused))
-                return None
+                return {}
+            found = {}
+            for key in members:
+                piece = data[packed[key].offset :][: packed[key].length] if key in packed else data
+                try:
+                    found[key] = Trace(*signed.read(piece, key, self.trusted))
+                except signed.Refused as refused:
+                    self._fault(path if path.startswith("traces") else f"{path}:{key[:12]}", str(refused))
+            return found
 
-        found = {key: trace for key, trace in zip(there, self._all(one, there), strict=True) if trace is not None}
-        self.count.traces += len(found)
-        return found
+        traces = {key: trace for found in self._all(read, work) for key, trace in found.items()}
+        self.count.traces += len(traces)
+        return traces
 
     def raise_faults(self) -> None:
         """Raise IntegrityError if anything there was wrong."""
@@ -109,17 +114,14 @@ class Shared:
         missing = [name for name in names if not self.store.has(name)]
         if not missing:
             return
-        packed = self._packed()
+        packed = self._packed("packs")
         loose = self._loose("blobs", [name for name in missing if name not in packed])
-        by_pack: dict[str, list[str]] = defaultdict(list)
-        for name in missing:
-            if name in packed:
-                by_pack[packed[name][0]].append(name)
-        self._asked(len(missing), len(loose) + sum(map(len, by_pack.values())))
+        groups = packs.by_pack(missing, packed)
+        self._asked(len(missing), len(loose) + sum(map(len, groups.values())))
         os.makedirs(self.store.scratch, exist_ok=True)
         largest = sorted(loose, key=lambda name: -loose[name])  # so that none of them is left alone at the end
         work: list[Callable[[], None]] = [lambda name=name: self._get(name) for name in largest]  # type: ignore[misc]
-        for pack, members in by_pack.items():
+        for pack, members in groups.items():
             work.append(lambda pack=pack, members=members: self._get_packed(pack, members, packed))  # type: ignore[misc]
         self._all(lambda each: each(), work)
 
@@ -131,7 +133,7 @@ class Shared:
             return
         self._take(file, name, _path("blobs", name))
 
-    def _get_packed(self, pack: str, members: Collection[str], packed: Mapping[str, tuple[str, int, int]]) -> None:
+    def _get_packed(self, pack: str, members: Collection[str], packed: Mapping[str, Where]) -> None:
         whole = self._scratch()
         try:
             self.place.get(f"packs/{pack}", whole)
@@ -177,40 +179,8 @@ class Shared:
             return ()
         return listing.values()
 
-    def _packed(self) -> dict[str, tuple[str, int, int]]:
-        """The pack, the offset and the length of every blob that is in a pack."""
-        sizes = self.place.sizes("packs")
-        packs = [name for name in sizes if signed.DIGEST.fullmatch(name) and f"{name}.index" in sizes]
-        found: dict[str, tuple[str, int, int]] = {}
-        for pack, index in zip(packs, self._all(self._index, packs), strict=True):
-            for name, (offset, length) in index.items():
-                if offset + length > sizes[pack]:
-                    self._fault(f"packs/{pack}", f"is truncated: {sizes[pack]} bytes")
-                    break
-                found[name] = pack, offset, length
-        return found
-
-    def _index(self, pack: str) -> dict[str, tuple[int, int]]:
-        """Where in a pack its blobs are; kept here, since a pack never changes."""
-        kept = Path(self.store.root, "packs", f"{pack}.index")
-        path = f"packs/{pack}.index"
-        try:
-            data, known = kept.read_bytes(), True
-        except FileNotFoundError:
-            try:
-                data, known = self.place.read(path), False
-            except FileNotFoundError:
-                return {}
-        try:
-            rows = {str(name): (int(offset), int(length)) for name, (offset, length) in json.loads(data).items()}
-            if any(offset < 0 or not 0 <= length <= PACK for offset, length in rows.values()):
-                raise ValueError
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            self._fault(path, "is no index of a pack")
-            return {}
-        if not known:
-            write_atomic(kept, data)
-        return rows
+    def _packed(self, folder: str) -> dict[str, Where]:
+        return packs.find(self.place, folder, self.store.root / "packs", self._all, self._fault)
 
     # What goes
 
@@ -222,39 +192,43 @@ class Shared:
                 paths[name] = self.store.checked(name)
             except Damaged:
                 continue
-        packed = self._packed()
+        packed = self._packed("packs")
         loose = self._loose("blobs", [name for name in paths if name not in packed])
         sizes = {name: os.stat(path).st_size for name, path in paths.items()}
         for name, size in loose.items():
             if size != sizes[name]:
                 self._fault(_path("blobs", name), f"has {size} bytes and should have {sizes[name]}")
-        new = sorted(name for name in paths if name not in packed and name not in loose)
+        new = {name: sizes[name] for name in paths if name not in packed and name not in loose}
         self._asked(len(paths), len(paths) - len(new))
-        small = [name for name in new if sizes[name] < SMALL]
-        if len(small) < WORTH_A_PACK:
-            small = []
-        apart = {*small}
-        large = sorted((name for name in new if name not in apart), key=lambda name: -sizes[name])
-        self._all(lambda name: self.place.put(paths[name], _path("blobs", name)), large)
-        self._all(lambda members: self._put_pack(members, paths), _packs(small, sizes))
+        small = {name: size for name, size in new.items() if size < SMALL}
+        done = self._put_packs("packs", small, lambda name: Path(paths[name]).read_bytes())
+        largest = sorted(new.keys() - done, key=lambda name: -sizes[name])
+        self._all(lambda name: self.place.put(paths[name], _path("blobs", name)), largest)
         self.count.blobs += len(new)
-        self.count.bytes += sum(sizes[name] for name in new)
+        self.count.bytes += sum(new.values())
         self.raise_faults()
-        there = self._loose("traces", traces)
-        missing = [key for key in traces if key not in there]
-        self._all(lambda key: self._put(traces[key], _path("traces", key)), missing)
-        self.count.traces += len(missing)
+        self._push_traces(traces)
 
-    def _put_pack(self, members: Collection[str], paths: Mapping[str, str]) -> None:
-        index: dict[str, tuple[int, int]] = {}
-        data = bytearray()
-        for name in members:
-            piece = Path(paths[name]).read_bytes()
-            index[name] = len(data), len(piece)
-            data += piece
-        pack = hashlib.sha256(data).hexdigest()
-        self._put(bytes(data), f"packs/{pack}")
-        self._put(canonical(index), f"packs/{pack}.index")
+    def _push_traces(self, traces: Mapping[str, bytes]) -> None:
+        packed = self._packed("trace-packs")
+        left = [key for key in traces if key not in packed]
+        there = self._loose("traces", left)
+        new = {key: len(traces[key]) for key in left if key not in there}
+        done = self._put_packs("trace-packs", new, lambda key: traces[key])
+        self._all(lambda key: self._put(traces[key], _path("traces", key)), sorted(new.keys() - done))
+        self.count.traces += len(new)
+
+    def _put_packs(self, folder: str, sizes: Mapping[str, int], read: Callable[[str], bytes]) -> set[str]:
+        """Put things into packs, if they are enough for one; returns those that are."""
+        groups = packs.groups(sizes)
+
+        def put(names: list[str]) -> None:
+            pack, data, index = packs.packed({name: read(name) for name in names})
+            self._put(data, f"{folder}/{pack}")
+            self._put(index, f"{folder}/{pack}.index")  # last: without it, the pack is not there
+
+        self._all(put, groups)
+        return {name for names in groups for name in names}
 
     def _put(self, data: bytes, path: str) -> None:
         os.makedirs(self.store.scratch, exist_ok=True)
@@ -302,16 +276,3 @@ class Shared:
 
 def _path(folder: str, name: str) -> str:
     return f"{folder}/{name[:2]}/{name[2:]}"
-
-
-def _packs(names: Iterable[str], sizes: Mapping[str, int]) -> list[list[str]]:
-    """Names in groups of PACK bytes at most."""
-    groups: list[list[str]] = []
-    room = 0
-    for name in names:
-        if sizes[name] > room or not groups:
-            groups.append([])
-            room = PACK
-        groups[-1].append(name)
-        room -= sizes[name]
-    return groups

@@ -138,8 +138,8 @@ class Store:
         count = len(self._fresh)  # other threads append meanwhile
         names = [name for name in itertools.islice(self._fresh.copy(), count) if name in self._taken]
         sync_files([self._taken[name] for name in names])
+        self._make_folders(names)
         for name in names:
-            self._folder(name)
             try:
                 os.link(self._taken[name], self._final(name))  # whoever reads it by its first name goes on reading
             except FileExistsError:
@@ -271,13 +271,18 @@ class Store:
         return f"{self._blobs}/{name[:2]}/{name[2:]}"
 
     def _folder(self, name: str) -> str:
-        folder = f"{self._blobs}/{name[:2]}"
-        if folder not in self._folders:
-            if not os.path.isdir(folder):
-                os.makedirs(folder, exist_ok=True)
-                sync_folder(self._blobs)
-            self._folders.add(folder)
-        return folder
+        self._make_folders([name])
+        return f"{self._blobs}/{name[:2]}"
+
+    def _make_folders(self, names: Iterable[str]) -> None:
+        """Make the folders of blobs, and their names durable by one flush for all."""
+        asked = {f"{self._blobs}/{name[:2]}" for name in names} - self._folders
+        new = [folder for folder in sorted(asked) if not os.path.isdir(folder)]
+        for folder in new:
+            os.makedirs(folder, exist_ok=True)
+        if new:
+            sync_folder(self._blobs)
+        self._folders |= asked
 
     # Traces
 

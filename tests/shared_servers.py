@@ -75,7 +75,7 @@ def ssh(folder: Path) -> Iterator[Server]:
     """OpenSSH's sshd, with a key of its own for this user."""
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     sftp = next(
-        (path for path in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(path)),
+        (path for path in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if Path(path).exists()),
         "internal-sftp",
     )
     if sshd is None or shutil.which("ssh-keygen") is None:
