@@ -3,11 +3,11 @@
     python benchmarks/shared_store.py [--servers local,ssh,webdav,s3] [--rounds 3] [--small 1000] [--big 6]
 
 There are two projects: one of small sprites, one of a few of 32 MB each. DVC tracks a folder of the very files that
-spritebuild installs. `push` begins with an empty folder of the remote; spritebuild pushes the assets, what they are made
-of, and traces, DVC the assets. `fetch` begins with an empty cache or store and ends when all of it is there: `dvc fetch`
-beside `spritebuild pull`. `pull` ends when all assets lie in the project, too: `dvc pull` beside `spritebuild build` in
-a clone that has the lock alone. It is the time on the wall clock that counts here, since both wait for a server;
-starting is in it.
+spritebuild installs. `push` begins with an empty folder of the remote; spritebuild pushes the assets, what they are
+made of, and traces, DVC the assets. `fetch` begins with an empty cache or store and ends when all of it is there:
+`dvc fetch` beside `spritebuild pull`. `pull` ends when all assets lie in the project, too: `dvc pull` beside
+`spritebuild build` in a clone that has the lock alone. It is the time on the wall clock that counts here, since both
+wait for a server; starting is in it.
 
 The servers are those of tests/shared_servers.py, on this machine. They need the `dev` extra; ssh needs sshd.
 """
