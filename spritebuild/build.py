@@ -22,6 +22,8 @@ from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
 from spritebuild.store import Damaged
+from spritebuild.supply import declared, share, supply, words, writes_after_builds
+from spritebuild.transport import Unreachable
 
 HEAVY = 1_000_000_000  # bytes of weights
 
@@ -57,7 +59,11 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     check_policy(project, chosen)
     if request.locked:
         require_locked(project)
-    todo = plan(project.graph, project.known, chosen, rebuild=request.rebuild)
+
+    def planned() -> Plan:
+        return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
+
+    todo = planned()
     installer = Installer(project.root, project.store, project.known.lock, project.known.files)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
         if path in todo.present and not lock.is_folder(path):
@@ -66,6 +72,9 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         idle.forget(project.root)
         project.store.fresh_scratch()
     _adopt(project, todo)
+    if not request.offline:
+        with machine_errors():
+            todo = supply(project, todo, planned, status)
     sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
     delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
@@ -100,12 +109,27 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
         project.store.settle()
+    if result.ran and not request.offline:
+        _share(project, chosen, status)
     _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
     delivery.raise_refusals()
     if whole:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
+
+
+def _share(project: Project, chosen: frozenset[str], status: Status) -> None:
+    """Push what was made, where the spritefile says that builds do so and this one may."""
+    said = declared(project)
+    if said is not None and writes_after_builds(said):
+        try:
+            with machine_errors():
+                shared = share(project, plan(project.graph, project.known, chosen), said, status)
+        except Unreachable as why:
+            status.warning(f"the shared store cannot be reached, so nothing was pushed: {why}")
+        else:
+            status.message(f"to the shared store: {words(shared)}")
 
 
 def _kept_in_the_store(action: Action, key: str | None, outputs: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ def reference() -> str:
     parts = [_INTRODUCTION]
     for table, title in _TABLES.items():
         definition = definitions[title]
-        heading = "[project]" if table == "project" else f"[{table}.NAME]"
+        heading = f"[{table}]" if table in ("project", "store") else f"[{table}.NAME]"
         parts.append(f"## `{heading}`\n\n{definition['description']}\n\n{_keys(definition, definitions)}")
         if title in TRAINED:
             params = definition["properties"]["train"]
@@ -49,6 +49,7 @@ _TABLES = {
     "sprites": "Sprite",
     "sheets": "Sheet",
     "exports": "Export",
+    "store": "SharedStore",
 }
 _INTRODUCTION = """\
 # The spritefile

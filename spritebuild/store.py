@@ -95,8 +95,10 @@ class Store:
                 return False
         return name in self._taken or os.path.exists(self._final(name))
 
-    def take(self, file: str) -> str:
+    def take(self, file: str, expected: str | None = None) -> str:
         """Take over a file of ours; returns its digest. The file is gone afterwards. A folder's path ends in a slash.
+
+        One that came from elsewhere is `expected` to have a digest; it is set aside, and Damaged raised, if it has not.
 
         The bytes can be read at once. They become a blob with the next commit, before the traces that speak of them:
         fsync, then the final name, then fsync of the folder. Many at a time share one flush.
@@ -112,6 +114,9 @@ class Store:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if expected is not None and expected != name:
+            self._set_aside(file, name)
+            raise Damaged(expected)
         if self.has(name):
             with contextlib.suppress(Damaged):
                 self.checked(name)
@@ -133,8 +138,8 @@ class Store:
         count = len(self._fresh)  # other threads append meanwhile
         names = [name for name in itertools.islice(self._fresh.copy(), count) if name in self._taken]
         sync_files([self._taken[name] for name in names])
+        self._make_folders(names)
         for name in names:
-            self._folder(name)
             try:
                 os.link(self._taken[name], self._final(name))  # whoever reads it by its first name goes on reading
             except FileExistsError:
@@ -182,12 +187,15 @@ class Store:
         if found == name and now[2] >= LARGE:
             self._hashed[name] = now
         if found != name:
-            aside = f"{self.root}/quarantine"
-            os.makedirs(aside, exist_ok=True)
-            os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
+            self._set_aside(path, name)
             self._taken.pop(name, None)
             raise Damaged(name)
         return path
+
+    def _set_aside(self, path: str, name: str) -> None:
+        aside = f"{self.root}/quarantine"
+        os.makedirs(aside, exist_ok=True)
+        os.rename(path, f"{aside}/{name}.{secrets.token_hex(4)}")
 
     # Folders: a blob lists the files, which are blobs; the folder is called by the list's digest and a slash
 
@@ -263,13 +271,18 @@ class Store:
         return f"{self._blobs}/{name[:2]}/{name[2:]}"
 
     def _folder(self, name: str) -> str:
-        folder = f"{self._blobs}/{name[:2]}"
-        if folder not in self._folders:
-            if not os.path.isdir(folder):
-                os.makedirs(folder, exist_ok=True)
-                sync_folder(self._blobs)
-            self._folders.add(folder)
-        return folder
+        self._make_folders([name])
+        return f"{self._blobs}/{name[:2]}"
+
+    def _make_folders(self, names: Iterable[str]) -> None:
+        """Make the folders of blobs, and their names durable by one flush for all."""
+        asked = {f"{self._blobs}/{name[:2]}" for name in names} - self._folders
+        new = [folder for folder in sorted(asked) if not os.path.isdir(folder)]
+        for folder in new:
+            os.makedirs(folder, exist_ok=True)
+        if new:
+            sync_folder(self._blobs)
+        self._folders |= asked
 
     # Traces
 

@@ -34,7 +34,7 @@ from spritebuild.spritefile.declarations import (
 from spritebuild.spritefile.mistakes import Mistake, explain, say
 from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
-from spritebuild.spritefile.rules import Check, Policy
+from spritebuild.spritefile.rules import Check, Policy, SharedStore
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Palette",
     "Policy",
     "Project",
+    "SharedStore",
     "Sheet",
     "SourceFile",
     "Sprite",
@@ -88,6 +89,7 @@ class Spritefile:
     include: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     check: Check = field(default_factory=Check)
+    store: SharedStore | None = None
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -133,6 +135,7 @@ def load(path: Path) -> Spritefile:
         include=document.include,
         policy=document.policy,
         check=document.check,
+        store=document.store,
     )
 
 

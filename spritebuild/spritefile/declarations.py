@@ -37,7 +37,7 @@ from spritebuild.spritefile.fields import (
     specifier,
 )
 from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
-from spritebuild.spritefile.rules import Check, Policy, Rank
+from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
 
 VERSION = 1
 
@@ -409,6 +409,7 @@ class Document(Tables):
         Check(),
         description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
     )
+    store: SharedStore | None = Field(None, description="The store that a team shares.")
 
 
 DECLARED: dict[str, type[Table]] = {

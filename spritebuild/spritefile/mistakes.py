@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from spritebuild.spritefile.declarations import DECLARED, Document, LoraUse, Project, Tables
 from spritebuild.spritefile.fields import Table
 from spritebuild.spritefile.origins import Dvc, Git
-from spritebuild.spritefile.rules import Check, Policy, Rank
+from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
 
 LONGEST_VALUE = 60
 MOST_LISTED = 8
@@ -217,6 +217,8 @@ def _table(path: tuple[str | int, ...], document: type[Tables]) -> type[Table]:
             return Check
         case ("policy",):
             return Policy
+        case ("store",):
+            return SharedStore
         case (_, _, "rank"):
             return Rank
         case (_, _, "dvc"):

@@ -1,8 +1,9 @@
-"""What a project refuses, what may differ before a check fails, how candidates are ranked; knows no sprite."""
+"""What a project refuses, what it shares, what may differ before a check fails, how candidates are ranked."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -16,6 +17,29 @@ class Policy(Table):
         None, description="The licences that models, loras and data may have, and no others; * stands for any text."
     )
     deny: Texts = Field((), description="Licences that they may not have; * stands for any text.")
+
+
+def _without_password(url: str) -> str:
+    if urlsplit(url).password is not None:
+        raise ValueError("holds a password: leave it to the environment, or to DVC's own configuration")
+    return url
+
+
+class SharedStore(Table):
+    """The store that a team shares."""
+
+    url: Annotated[str, Field(min_length=1), AfterValidator(_without_password)] = Field(
+        description="Where it is: a folder, an ssh://, webdavs://, s3:// or other URL that DVC has a plugin for, or "
+        "remote://NAME for a remote of DVC's configuration. The environment's SPRITEBUILD_STORE wins over it."
+    )
+    push: Literal["never", "ask", "build"] = Field(
+        "ask",
+        description="Who writes to it: nobody, whoever runs `spritebuild push`, or every build that may write as well.",
+    )
+    traces: Literal["signed", "any", "none"] = Field(
+        "signed", description="Which traces are taken from it: those that somebody trusted has signed, any, or none."
+    )
+    trusted: Texts = Field((), description="The public keys, from `spritebuild store-key`, whose traces are taken.")
 
 
 Gate = Literal["ignore", "report", "fail"]

@@ -51,6 +51,9 @@ Commands:
   lock        Pin models and LoRAs.
   fetch       Bring pinned models and LoRAs here, and verify them.
   models      List, show, verify and update pinned models, LoRAs and datasets.
+  push        Put what was built into the shared store.
+  pull        Bring what the shared store has here.
+  store-key   Make a pair of keys that traces are signed with.
   gc          Remove from the store what nothing needs.
   clean       Remove the installed assets.
   doctor      Examine the device, the versions, the store and the determinism

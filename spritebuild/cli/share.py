@@ -1,0 +1,125 @@
+"""`spritebuild push`, `pull` and `store-key`: the store that a team shares."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.progress import PlainStatus, emit, say
+from spritebuild.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from spritebuild.project import Project
+    from spritebuild.shared import Shared
+    from spritebuild.spritefile import SharedStore
+    from spritebuild.transport import Unreachable
+
+
+@click.command()
+@click.argument("targets", nargs=-1)
+@spritefile_option
+@json_option
+def push(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
+    """Put into the shared store what TARGETS (everything unless some are named) and all they are made of gave.
+
+    Nothing is built, and nothing there is overwritten. Exit code 4 where this build may not write.
+    """
+    from spritebuild.files import machine_errors
+    from spritebuild.plan import plan
+    from spritebuild.plan import targets as chosen_by
+    from spritebuild.project import held
+    from spritebuild.supply import require_writing, share
+    from spritebuild.transport import Unreachable
+
+    started = time.monotonic()
+    with held(find(file), PlainStatus()) as project, machine_errors():
+        said = _declared(project)
+        require_writing(said)
+        todo = plan(project.graph, project.known, chosen_by(project.graph, targets))
+        try:
+            shared = share(project, todo, said, PlainStatus())
+        except Unreachable as why:
+            raise _unreachable(said, why) from None
+    _tell("pushed", shared, started, as_json)
+
+
+@click.command()
+@click.argument("targets", nargs=-1)
+@spritefile_option
+@json_option
+def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
+    """Bring here what a build of TARGETS (everything unless some are named) would take from the shared store.
+
+    Every byte is verified; exit code 4 where something there is wrong. Nothing is installed: the next build does that.
+    """
+    from spritebuild.files import machine_errors
+    from spritebuild.plan import plan
+    from spritebuild.plan import targets as chosen_by
+    from spritebuild.project import held
+    from spritebuild.supply import bring, opened
+    from spritebuild.transport import Unreachable
+
+    started = time.monotonic()
+    with held(find(file), PlainStatus()) as project, machine_errors():
+        said = _declared(project)
+        chosen = chosen_by(project.graph, targets)
+        project.store.fresh_scratch()
+        shared = opened(project, said)
+        try:
+            todo = bring(
+                project,
+                plan(project.graph, project.known, chosen),
+                lambda: plan(project.graph, project.known, chosen),
+                shared,
+            )
+        except Unreachable as why:
+            raise _unreachable(said, why) from None
+        project.store.settle()
+        left = len(todo.to_run())
+    _tell("pulled", shared, started, as_json, to_run=left)
+    if left and not as_json:
+        say(f"{left} action{'s' * (left > 1)} that it does not have would still run")
+    shared.raise_faults()
+
+
+@click.command("store-key")
+@json_option
+def store_key(as_json: bool) -> None:
+    """Print a new private key, which belongs into the secret SPRITEBUILD_STORE_KEY, and its public key."""
+    from spritebuild.signed import new_key
+
+    private, public = new_key()
+    if as_json:
+        emit(private=private, public=public)
+        return
+    click.echo(f"SPRITEBUILD_STORE_KEY={private}")
+    say(f'to the spritefile:\n[store]\ntrusted = ["{public}"]')
+
+
+def _declared(project: Project) -> SharedStore:
+    from spritebuild.supply import declared
+
+    said = declared(project)
+    if said is None:
+        hint = 'say [store] and url = "..." in the spritefile, or set SPRITEBUILD_STORE'
+        raise UsageError("this project has no shared store", hint=hint)
+    return said
+
+
+def _unreachable(said: SharedStore, why: Unreachable) -> MachineError:
+    hint = "check the address, the network and the credentials; what was moved already stays"
+    return MachineError(f"the shared store cannot be reached: {why}", where=said.url, hint=hint)
+
+
+def _tell(verb: str, shared: Shared, started: float, as_json: bool, **more: Any) -> None:
+    from spritebuild.supply import words
+
+    seconds = round(time.monotonic() - started, 3)
+    if as_json:
+        emit(event=verb, **shared.count.summary(), **more, seconds=seconds)
+    else:
+        say(f"{verb} {words(shared)}, in {seconds:.1f} s")
