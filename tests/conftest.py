@@ -14,6 +14,14 @@ settings.register_profile("ci", settings.get_profile("here"), derandomize=True, 
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+LONG = ("faults", "review", "test_examples", "test_shared_servers", "test_trainings", "test_github", "test_verify")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left with it alone in the end."""
+    items.sort(key=lambda item: not any(part.removesuffix(".py") in LONG for part in item.path.parts))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """An empty project."""
