@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: build test lint faults consumers review-page schema pin clean
+.PHONY: build test lint faults servers consumers review-page schema pin clean
 
 build: $(READY)  ## the environment, then this repository's own sprites
 	$(BIN)/spritebuild build
@@ -21,6 +21,9 @@ lint: $(READY)
 
 faults: $(READY)  ## a fault at every mutating system call (needs strace)
 	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
+
+servers: $(READY)  ## 1,000 sprites from a shared store over each real server
+	SPRITEBUILD_SERVERS=all $(BIN)/pytest tests/test_shared_servers.py
 
 consumers: $(READY)  ## exports in the real engines, those that are there; npm for PixiJS, Phaser and Godot 4
 	cd tests/consumers/web && npm ci --no-audit --no-fund

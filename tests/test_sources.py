@@ -100,10 +100,10 @@ def test_pickle_behind_an_address_that_names_no_file_is_refused(linked: Project,
 
 def test_absent_plugin_is_told_with_its_remedy(linked: Project) -> None:
     pytest.importorskip("dvc")
-    linked.edit("models.mine", {"url": "s3://bucket/model"})
+    linked.edit("models.mine", {"url": "gs://bucket/model"})
     result = linked.cli("lock")
     assert result.returncode == 5
-    assert 'hint: pip install "spritebuild[s3]"' in result.stderr
+    assert 'hint: pip install "spritebuild[gs]"' in result.stderr
 
 
 @pytest.mark.parametrize(
