@@ -94,7 +94,7 @@ def main() -> None:
         write(root, said.sprites, changed=True)
         run(root, "build", "-q")
         rows.append(row("every sprite changed", root, said.rounds, anew))
-        checked = json.loads(run(root, "check", "--json")[2])
+        checked = json.loads(run(root, "check", "--json")[3])
         size = (root / "lockfiles/sprites.lock").stat().st_size
         loading = statistics.median(loads(root) for _ in range(said.rounds))
     titles = [f"check of {said.sprites:,} sprites", "wall s", "CPU s", "looking s", "peak MB"]
@@ -125,14 +125,14 @@ def row(title: str, root: Path, rounds: int, before: Callable[[], None]) -> list
     costs = []
     for _ in range(rounds):
         before()
-        costs.append((*run(root, "check")[:2], peak()))
+        costs.append(run(root, "check")[:3])
     wall, cpu, memory = (statistics.median(each) for each in zip(*costs, strict=True))
     looking = "" if "since" in title else f"{statistics.median(looks(root) for _ in range(rounds)):.2f}"
     return [title, f"{wall:.2f}", f"{cpu:.2f}", looking, f"{memory:.0f}"]
 
 
-def run(root: Path, *arguments: str) -> tuple[float, float, str]:
-    """Seconds on the clock and of CPU, children included, and what was said."""
+def run(root: Path, *arguments: str) -> tuple[float, float, float, str]:
+    """Seconds on the clock and of CPU, children included, MB of its greatest process, and what was said."""
     command = [sys.executable, "-m", "spritebuild", *arguments]
     started = time.perf_counter()
     read, write = os.pipe()
@@ -146,17 +146,7 @@ def run(root: Path, *arguments: str) -> tuple[float, float, str]:
     with os.fdopen(read, encoding="utf-8") as pipe:
         said = pipe.read()
     _, _, usage = os.wait4(child, 0)
-    global _peak
-    _peak = usage.ru_maxrss / 1024
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, said
-
-
-_peak = 0.0
-
-
-def peak() -> float:
-    """The memory of the last run's greatest process, in MB."""
-    return _peak
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said
 
 
 def looks(root: Path) -> float:

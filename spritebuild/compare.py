@@ -16,6 +16,7 @@ from typing import Any
 
 from spritebuild import lock
 from spritebuild.check.cases import Case, Checked, Kind, Part, Verdict, Violation
+from spritebuild.check.looks import distance
 from spritebuild.errors import UsageError
 from spritebuild.gates import rules_of, verdict_on
 from spritebuild.graph import Action
@@ -140,7 +141,8 @@ class _Asset:
 class _Comparing:
     project: Project
     pictures: Pictures
-    merged: dict[str, Check] = field(default_factory=dict)
+    merged: dict[str, Check] = field(default_factory=dict)  # what passes, by declaration
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # file and line, likewise
 
     def notes(self) -> list[str]:
         """What concerns no asset alone."""
@@ -174,7 +176,8 @@ class _Comparing:
         changed = [asset for asset in assets if cases[asset.entry.path] is None]
         cases |= {case.path: case for case in self._changed(changed)}
         found = [case for case in cases.values() if case is not None]
-        violations = broken(self.project, [(asset.entry, asset.rules) for asset in assets], self.pictures.now)
+        judged = [(asset.entry, asset.rules) for asset in assets]
+        violations = broken(self.project, self.makers, judged, self.pictures.now)
         return self._renamed([self._judged(case, violations.get(case.path, ())) for case in found])
 
     def _chosen(self, patterns: Collection[str]) -> list[Entry]:
@@ -265,23 +268,15 @@ class _Comparing:
         for file, (old, new) in files.items():
             found = results.get((asset.entry.path, file))
             kind: Kind = found.kind if found else "other" if old and new else "new" if new else "deleted"
-            words = (
-                found.words if found else {"new": "is new", "deleted": "is gone"}.get(kind, "its baseline is not here")
-            )
+            words = found.words if found else WITHOUT_PIXELS.get(kind, "its baseline is not here")
             parts.append(Part(file, kind, words, new, old))
         pictures = [part for part in parts if part.kind in SEVERITY]
         worst = max(pictures, key=lambda part: SEVERITY.index(part.kind), default=None)
         shown = worst or (parts[0] if parts else None)
-        kind = (
-            worst.kind
-            if worst and worst.kind != "same"
-            else "other"
-            if any(p.kind != "same" for p in parts)
-            else "same"
-        )
-        more = (
-            f", and {len(parts) - 1} more files" if len(parts) > 2 else ", and another file" if len(parts) == 2 else ""
-        )
+        kind = worst.kind if worst else "same"
+        if kind == "same" and any(part.kind != "same" for part in parts):
+            kind = "other"
+        more = ["", "", ", and another file"][len(parts)] if len(parts) < 3 else f", and {len(parts) - 1} more files"
         words = f"{shown.file}: {shown.words}{more}" if shown else "its files changed"
         return self._case(asset, kind, words, parts=tuple(parts))
 
@@ -321,14 +316,10 @@ class _Comparing:
 
     def _place(self, declared: str) -> tuple[str, int]:
         """The file and line of a declaration."""
-        if declared not in self._places:
+        if declared not in self.places:
             fault = self.project.spritefile.fault(declared.split(".", 1), "") if declared else None
-            self._places[declared] = (fault.file, fault.line) if fault else ("", 0)
-        return self._places[declared]
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[str, int]]:
-        return {}
+            self.places[declared] = (fault.file, fault.line) if fault else ("", 0)
+        return self.places[declared]
 
     # Together
 
@@ -370,6 +361,6 @@ def _by_looks(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         )
     if old["silhouette"] != new["silhouette"]:
         told.append("another silhouette")
-    bits = (int(old["phash"], 16) ^ int(new["phash"], 16)).bit_count()
+    bits = distance(old["phash"], new["phash"])
     told.append(f"{bits} of 64 bits of its perceptual hash differ" if bits else "the same perceptual hash")
     return f"{', '.join(told)}; the baseline's pixels are not here"

@@ -52,6 +52,11 @@ class UsageError(SpritebuildError):
     exit_code = 2
 
 
+def printable(text: str, keep: str = "") -> str:
+    """The text with everything escaped that a terminal would not print as a character of its own, but for `keep`."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One mistake in a spritefile: `path` as `styles.ruins.steps`; line and column count from 1, 0 if unknown."""

@@ -30,12 +30,18 @@ TOLD = {"size", "max_colors", "palette"}  # the limits that fingerprints tell of
 MOST_NAMED = 4  # colors of a violation
 
 
-def broken(project: Project, assets: Iterable[tuple[Entry, Check]], picture: Callable[[str], Path | None]) -> Broken:
-    """The violations of each asset, by its path, and what comes of each; `picture` finds the files of sprites.
+def broken(
+    project: Project,
+    makers: Mapping[str, Action],
+    assets: Iterable[tuple[Entry, Check]],
+    picture: Callable[[str], Path | None],
+) -> Broken:
+    """The violations of each asset, by its path, and what comes of each.
+
+    `makers` are the actions that make assets, by path, and `picture` finds the files of sprites.
 
     Limits of the art are known from those of its checks that have run.
     """
-    makers = {path: action for action in project.graph.actions.values() for _, path in action.installs}
     found: dict[str, list[tuple[Violation, Verdict]]] = defaultdict(list)
     for path, violation in (*_told(project), *_measured(project)):
         found[path].append((violation, "fail"))
@@ -151,14 +157,14 @@ def _of_looks(
 
 def _measured(project: Project) -> Iterator[tuple[str, Violation]]:
     """The violations that checks of the art have found."""
-    for id in measuring(project):
-        check = project.graph.actions[id]
-        paths = {name: entry.path for name, entry in _sprites(project, check, project.known.lock)}
-        for report in art_reports(project, [id]).values():
-            for sprite in report["sprites"]:
-                for finding in sprite["findings"]:
-                    if finding["verdict"] == "violation" and sprite["name"] in paths:
-                        yield paths[sprite["name"]], Violation(finding["measure"], finding["sentence"])
+    ids = measuring(project)
+    checks = [project.graph.actions[id] for id in ids]
+    paths = {name: entry.path for check in checks for name, entry in _sprites(project, check, project.known.lock)}
+    for report in art_reports(project, ids).values():
+        for sprite in report["sprites"]:
+            for finding in sprite["findings"]:
+                if finding["verdict"] == "violation" and sprite["name"] in paths:
+                    yield paths[sprite["name"]], Violation(finding["measure"], finding["sentence"])
 
 
 def _flickers(

@@ -86,11 +86,12 @@ def same_looks(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if not old or not new or list(old["size"]) != list(new["size"]):
         return False
     return (
-        _distance(old["phash"], new["phash"]) <= HASH_BITS
-        and _distance(old["dhash"], new["dhash"]) <= HASH_BITS
-        and _distance(old["silhouette"], new["silhouette"]) <= SILHOUETTE_SHARE * GRID * GRID
+        distance(old["phash"], new["phash"]) <= HASH_BITS
+        and distance(old["dhash"], new["dhash"]) <= HASH_BITS
+        and distance(old["silhouette"], new["silhouette"]) <= SILHOUETTE_SHARE * GRID * GRID
     )
 
 
-def _distance(left: str, right: str) -> int:
+def distance(left: str, right: str) -> int:
+    """How many bits two hashes, written as hexadecimal digits, differ in."""
     return (int(left, 16) ^ int(right, 16)).bit_count()

@@ -62,14 +62,14 @@ def compare(pair: Pair) -> Compared:
     return Compared(change.kind, describe(change), measures, _group(change, old, new))
 
 
-def read(path: str | Path) -> NDArray[np.uint8] | None:
-    """A picture as uint8 (H, W, 4); None for what is no picture, or one of more than 16 Mpx."""
+def read(path: str | Path, formats: tuple[str, ...] | None = None) -> NDArray[np.uint8] | None:
+    """A picture as uint8 (H, W, 4); None for what is no picture, of those formats, or one of more than 16 Mpx."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
             return np.array(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
 
 

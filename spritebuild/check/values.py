@@ -6,13 +6,15 @@ import itertools
 import json
 from typing import Any
 
+from spritebuild.errors import printable
+
 WIDTH = 60  # characters of a value that are shown
 
 
 def shown(text: str) -> str:
     """Text for a terminal: whatever is not printable is escaped, and what is long is cut."""
     cut = text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in cut)
+    return printable(cut)
 
 
 def of_texts(old: str, new: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from spritebuild import __version__
-from spritebuild.errors import Interrupted, MachineError, SpritebuildError
+from spritebuild.errors import Interrupted, MachineError, SpritebuildError, printable
 
 COMMANDS = {
     "init": ("start", "Write a small working spritefile."),
@@ -134,8 +134,7 @@ def report(error: SpritebuildError, arguments: Sequence[str] = ()) -> int:
 
 def harmless(text: str) -> str:
     """Text for a terminal or a log: no control characters but line ends, no line that is a command to GitHub."""
-    shown = "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
-    return COMMAND.sub(r"\1: :", shown)
+    return COMMAND.sub(r"\1: :", printable(text, keep="\n\t"))
 
 
 def _color() -> bool | None:

@@ -54,7 +54,7 @@ licences = licenses
 
 
 def _lines(project: Project, flow: Origins, verbose: bool) -> Iterator[str]:
-    from spritebuild.spritefile.mistakes import printable
+    from spritebuild.errors import printable
 
     folders = Counter(path.rpartition("/")[0] for path in flow.assets)
     rows: list[tuple[str, ...]] = [("licences", "number", "assets")]

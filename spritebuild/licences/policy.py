@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from spritebuild.errors import Fault, PolicyError, SpritefileError
+from spritebuild.errors import Fault, PolicyError, SpritefileError, printable
 from spritebuild.graph import Graph
 from spritebuild.licences.expressions import UNKNOWN, is_pattern, met
 from spritebuild.licences.flow import HERE, Component, Origins, origins, place_of
 from spritebuild.project import Project
 from spritebuild.spritefile import Spritefile
-from spritebuild.spritefile.mistakes import printable, say
+from spritebuild.spritefile.mistakes import say
 
 SHOWN = 20  # offences that an error shows
 EXAMPLES = 3  # assets that each of them names

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from spritebuild.errors import printable
 from spritebuild.spritefile.declarations import DECLARED, Document, LoraUse, Project, Tables
 from spritebuild.spritefile.fields import Table
 from spritebuild.spritefile.origins import Dvc, Git
@@ -79,11 +80,6 @@ def say(value: object) -> str:
             return "nothing"
         case _:
             return "a date or time"
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal would not print as a character of its own."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _clip(text: str) -> str:

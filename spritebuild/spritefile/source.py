@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import digest
-from spritebuild.errors import Fault, SpritefileError
+from spritebuild.errors import Fault, SpritefileError, printable
 from spritebuild.spritefile.locate import Place, Places, places
-from spritebuild.spritefile.mistakes import Mistake, printable
+from spritebuild.spritefile.mistakes import Mistake
 from spritebuild.spritefile.scan import LARGEST_FILE, scan
 
 LONGEST_LINE = 200  # a longer line is not shown in a fault

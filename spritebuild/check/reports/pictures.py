@@ -17,7 +17,6 @@ from spritebuild.check.reports.text import file_name
 Rgba = NDArray[np.uint8]
 
 MAX_SIDE = 8192
-MAX_PIXELS = 1 << 24  # of a picture that is shown; a sheet of 4096x4096
 CHANGED = (255, 0, 255, 255)
 DIMMED = 4  # a share of the alpha that the unchanged pixels keep in a difference
 MOST_BYTES = 48 << 20  # of pictures within one page
@@ -32,16 +31,10 @@ class Source(Protocol):
 
 def read(path: Path | None) -> Rgba | None:
     """The pixels of a PNG as uint8 (H, W, 4), cleared where nothing is visible; None for all that cannot be shown."""
-    from PIL import Image
+    from spritebuild.check import pairs
 
-    if path is None:
-        return None
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-                return None
-            rgba = np.array(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+    rgba = pairs.read(path, ("PNG",)) if path is not None else None
+    if rgba is None or max(rgba.shape) > MAX_SIDE:
         return None
     rgba[rgba[..., 3] == 0] = 0
     return rgba

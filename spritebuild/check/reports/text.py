@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spritebuild.check.cases import Case, Checked, Part
+from spritebuild.errors import printable
 
 NAME = 200  # characters of a path or a name that are shown
 SENTENCE = 500  # of a sentence
@@ -46,7 +47,7 @@ def plain(text: str, most: int = SENTENCE) -> str:
 
 def _harmless(text: str) -> list[str]:
     """A piece for every character."""
-    pieces = [each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text]
+    pieces = [printable(each) for each in text]
     for place, (one, other) in enumerate(itertools.pairwise(text)):
         if one == other and one in ":#":
             pieces[place] = f"\\x{ord(one):02x}"
