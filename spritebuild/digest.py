@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 CHUNK = 1 << 20
-NAME = re.compile(r"[0-9a-f]{64}")  # what the digest of bytes looks like
+FILE = re.compile(r"[0-9a-f]{64}")  # what the digest of a file looks like
+ANY = re.compile(r"[0-9a-f]{64}/?")  # or of a folder: the store makes paths of them
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 

@@ -20,7 +20,6 @@ from spritebuild.files import write_atomic
 PATH = "lockfiles/sprites.lock"
 PLATFORMS = "lockfiles/toolchain.lock"
 MOST_REASONS = 8  # that an entry keeps; the latest
-DIGEST = re.compile(r"[0-9a-f]{64}/?")  # of a file, or of a folder: the store makes paths of them
 HEX = re.compile(r"[0-9a-f]+")
 HASHES = ("pixels", "phash", "dhash", "silhouette")  # of the fingerprints of a picture
 
@@ -129,7 +128,9 @@ def _sound(entry: Entry) -> bool:
         return False
     if not (entry.recipe and entry.digest) and not (entry.approved and not entry.digest):
         return False
-    if not all(type(name) is str and (not name or DIGEST.fullmatch(name)) for name in (entry.digest, entry.approved)):
+    if not all(
+        type(name) is str and (not name or digest.ANY.fullmatch(name)) for name in (entry.digest, entry.approved)
+    ):
         return False
     if not (_are_files(entry.files) and _are_looks(entry.looks, entry.path)):
         return False
@@ -140,7 +141,7 @@ def _sound(entry: Entry) -> bool:
 
 def _are_files(files: Any) -> bool:
     return type(files) is dict and all(
-        type(name) is str and DIGEST.fullmatch(name) and _inside(file) for file, name in files.items()
+        type(name) is str and digest.ANY.fullmatch(name) and _inside(file) for file, name in files.items()
     )
 
 
@@ -162,7 +163,7 @@ def _is_look(look: Any) -> bool:
 
 def _is_before(before: Mapping[str, Any], path: str) -> bool:
     name, why = before.get("digest"), before.get("why", [])
-    if not (type(name) is str and DIGEST.fullmatch(name) and type(why) is list):
+    if not (type(name) is str and digest.ANY.fullmatch(name) and type(why) is list):
         return False
     words = all(type(reason) is str for reason in why)
     return words and _are_files(before.get("files", {})) and _are_looks(before.get("looks", {}), path)
@@ -172,7 +173,7 @@ def _is_pick(pick: Mapping[str, Any]) -> bool:
     seed = pick.get("seed")
     if pick.keys() != {"seed", "digest"} or type(seed) is not int or seed < 0:
         return False
-    return type(pick["digest"]) is str and DIGEST.fullmatch(pick["digest"]) is not None
+    return type(pick["digest"]) is str and digest.ANY.fullmatch(pick["digest"]) is not None
 
 
 def _inside(path: str) -> bool:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from spritebuild.digest import canonical
+from spritebuild.digest import FILE, canonical
 from spritebuild.files import write_atomic
 from spritebuild.transport import Place
 
@@ -21,7 +20,6 @@ SIZE = 8 << 20  # bytes of a pack, about
 WORTH_IT = 16  # things; fewer are put one by one
 Fault = Callable[[str, str], None]
 Map = Callable[..., list[dict[str, "Where"]]]
-ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Where(NamedTuple):
@@ -35,7 +33,7 @@ class Where(NamedTuple):
 def find(place: Place, folder: str, kept: Path, each: Map, fault: Fault) -> dict[str, Where]:
     """Where everything lies that is in a pack of a folder; `each` maps, and what is wrong is told to `fault`."""
     sizes = place.sizes(folder)
-    packs = sorted(name for name in sizes if ID.fullmatch(name) and f"{name}.index" in sizes)
+    packs = sorted(name for name in sizes if FILE.fullmatch(name) and f"{name}.index" in sizes)
     found: dict[str, Where] = {}
     for pack, index in zip(packs, each(lambda pack: _index(place, folder, pack, kept, fault), packs), strict=True):
         if any(where.offset + where.length > sizes[pack] for where in index.values()):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spritebuild import packs, signed
+from spritebuild.digest import FILE
 from spritebuild.errors import IntegrityError
 from spritebuild.packs import Where
 from spritebuild.store import Damaged, Store, Trace
@@ -170,7 +171,7 @@ class Shared:
         try:
             listing = self.store.listed(name)
             for path, member in listing.items():
-                if not signed.DIGEST.fullmatch(member) or path.startswith("/") or {"..", ""} & {*path.split("/")}:
+                if not FILE.fullmatch(member) or path.startswith("/") or {"..", ""} & {*path.split("/")}:
                     raise ValueError
         except Damaged:
             return ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -17,7 +16,6 @@ from spritebuild import digest
 from spritebuild.errors import MachineError, UsageError
 
 PREFIX = b"spritebuild trace 1\n"  # so that a signature of anything else is never one of a trace
-DIGEST = re.compile(r"[0-9a-f]{64}/?")
 
 
 class Refused(ValueError):  # noqa: N818 - says what is so
@@ -85,7 +83,7 @@ def _verify(document: dict[str, Any], text: bytes, trusted: Collection[str]) -> 
 
 
 def _is_digest(value: object) -> bool:
-    return type(value) is str and DIGEST.fullmatch(value) is not None
+    return type(value) is str and digest.ANY.fullmatch(value) is not None
 
 
 def _private(secret: str) -> Any:

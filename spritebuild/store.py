@@ -174,7 +174,7 @@ class Store:
         if name[-1:] == "/":
             with self._assembling:
                 return self._checked_folder(name)
-        if not digest.NAME.fullmatch(name):
+        if not digest.FILE.fullmatch(name):
             raise ValueError(f"{name!r} is no digest")  # a path made of it might lead out of the store
         path = self.path(name)
         try:

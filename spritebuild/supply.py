@@ -6,13 +6,10 @@ actions first, so that nothing comes that only serves to make what is there alre
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
-from spritebuild import signed
+from spritebuild import ci, signed
 from spritebuild.errors import PolicyError
 from spritebuild.graph import Graph
 from spritebuild.plan import Plan
@@ -180,27 +177,14 @@ def require_writing(said: SharedStore, environ: Mapping[str, str] | None = None)
 
 def read_only(environ: Mapping[str, str]) -> str | None:
     """Why a build with this environment may not write to a shared store; None if it may."""
-    if _of_a_fork(environ):
+    if ci.is_of_a_fork(environ):
         return "this is a pull request of a fork"
     write = environ.get(WRITE, "").lower()
     if write in ("0", "false", "no"):
         return f"{WRITE} says so"
-    if environ.get("CI", "").lower() not in ("", "0", "false") and not write:
+    if ci.is_ci(environ) and not write:
         return f"this is CI, and {WRITE} is not set"
     return None
-
-
-def _of_a_fork(environ: Mapping[str, str]) -> bool:
-    """Whether GitHub or GitLab says that what is built comes from another repository; also if it does not say."""
-    if environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-        try:
-            event: dict[str, Any] = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
-            sides = event["pull_request"]
-            return bool(sides["head"]["repo"]["full_name"] != sides["base"]["repo"]["full_name"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return True
-    source = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
-    return source is not None and source != environ.get("CI_MERGE_REQUEST_PROJECT_ID")
 
 
 def writes_after_builds(said: SharedStore) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spritebuild.check.reports.text import NAME, plain
+from spritebuild.ci import is_ci
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import PolicyError, RegressionError, UsageError
 
@@ -50,7 +51,7 @@ def approve(
     if sum(map(bool, (targets, everything, source))) != 1:
         hint = "name some, such as 'potion-*', or say --all, or --from decisions.json"
         raise UsageError("say what to approve, in one way", hint=hint)
-    if os.environ.get("CI") and not in_ci and not dry_run:
+    if is_ci(os.environ) and not in_ci and not dry_run:
         raise PolicyError(
             "approvals are for people, and this is CI",
             facts=[("CI", plain(os.environ["CI"], NAME))],

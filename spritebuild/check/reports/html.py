@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from spritebuild.check.cases import Case, Checked, Part
 from spritebuild.check.reports.alike import Alike, alike, worth_telling
 from spritebuild.check.reports.pictures import Rgba, Shelf, Source, colors, difference, read
-from spritebuild.check.reports.text import DIGEST, KINDS, PLURALS, VERDICTS, measured, more, plain, sentence, tally
+from spritebuild.check.reports.text import KINDS, PLURALS, VERDICTS, measured, more, plain, sentence, tally
+from spritebuild.digest import FILE
 from spritebuild.files import write_atomic
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def html(checked: Checked, pictures: Source, out: Path, *, single: bool) -> list
     if folder is None:
         return [page]
     for old in sorted(folder.glob("*.png")):
-        if old.name not in shelf.used and DIGEST.fullmatch(old.stem):
+        if old.name not in shelf.used and FILE.fullmatch(old.stem):
             old.unlink()
     return [page, *(folder / name for name in sorted(shelf.used))]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spritebuild.check.cases import Case, Checked, Part
+from spritebuild.digest import FILE
 from spritebuild.errors import printable
 
 NAME = 200  # characters of a path or a name that are shown
@@ -16,7 +16,6 @@ SENTENCE = 500  # of a sentence
 
 KINDS = ("missing", "deleted", "different", "other", "edit", "recolor", "shift", "flip", "imperceptible", "new", "same")
 PLURALS = {"edit": "edits", "flip": "flips", "shift": "shifts", "recolor": "recolors"}
-DIGEST = re.compile(r"[0-9a-f]{64}")
 VERDICTS = ("fail", "notice", "pass")
 MEASURES = {
     "pixels": "differ",
@@ -138,4 +137,4 @@ def _value(name: str, value: Any) -> str:
 
 def file_name(digest: str) -> str:
     """What the file of a picture with that digest is called in a report; nothing for what is no digest."""
-    return f"{digest}.png" if DIGEST.fullmatch(digest) else ""
+    return f"{digest}.png" if FILE.fullmatch(digest) else ""
