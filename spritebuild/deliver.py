@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spritebuild import digest, lock
-from spritebuild.check.looks import looks, same_looks
+from spritebuild.check.looks import looks_of, same_looks
 from spritebuild.errors import PolicyError, RegressionError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
@@ -31,6 +31,7 @@ class Delivery:
     reasons: Mapping[str, str]  # why actions ran, by their ids
     entries: dict[str, Entry] = field(init=False)
     pending: dict[str, str] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)  # outputs whose entries lack their looks, by path
     regressions: list[str] = field(default_factory=list)
     refused: list[PolicyError] = field(default_factory=list)
     platforms: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -68,16 +69,20 @@ class Delivery:
                 continue
             if not agreed:
                 self.entries[path] = lock.renewed(entry, self._entry(action, path, made), self._why(action, entry))
+                self.unseen[path] = made
             elif entry and other:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
             self.pending |= files
-        if self.pending and time.monotonic() - self.delivered > INSTALL_EVERY:
+        if (self.pending or self.unseen) and time.monotonic() - self.delivered > INSTALL_EVERY:
             self.deliver()
 
     def deliver(self) -> None:
-        """Install what is pending."""
+        """Install what is pending, and look at what is new, all of it at once: that is cheaper than one by one."""
         with machine_errors():
+            for path, seen in self._looks(self.unseen).items():
+                self.entries[path] = replace(self.entries[path], looks=seen)
+            self.unseen.clear()
             for path, kept in self.installer.install(self.pending):
                 if kept:
                     self.status.warning(f"{path} was edited by hand: the edited file is kept as {kept}")
@@ -135,7 +140,7 @@ class Delivery:
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
         files = self.project.store.listed(made) if lock.is_folder(path) else {}
-        return Entry(path, action.recipe, made, "", self._platform(action), self._looks(path, made), files)
+        return Entry(path, action.recipe, made, "", self._platform(action), files=files)
 
     def _why(self, action: Action, entry: Entry | None) -> list[str]:
         """Why an approved asset is made anew: what was changed of it and what it is made of, or that it was picked."""
@@ -151,14 +156,20 @@ class Delivery:
         """Whether bytes of another platform may stand in for the locked ones: they look the same."""
         if entry.platform == self._platform(action):
             return False
-        return _alike(entry.path, entry.looks, self._looks(entry.path, made))
+        return _alike(entry.path, entry.looks, self._looks({entry.path: made})[entry.path])
 
-    def _looks(self, path: str, made: str) -> Mapping[str, Any]:
-        """The looks of an asset; of a folder's pictures, by file."""
+    def _looks(self, outputs: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """The looks of outputs, by path; of a folder's pictures, by file."""
         store = self.project.store
-        if not lock.is_folder(path):
-            return looks(store.checked(made))
-        return {file: seen for file, name in store.listed(made).items() if (seen := looks(store.checked(name)))}
+        files = {
+            path: {"": made} if not lock.is_folder(path) else dict(store.listed(made)) for path, made in outputs.items()
+        }
+        seen = looks_of(store.checked(name) for names in files.values() for name in names.values())
+        found = {path: {file: next(seen) for file in names} for path, names in files.items()}
+        return {
+            path: {file: looks for file, looks in each.items() if looks} if lock.is_folder(path) else each[""]
+            for path, each in found.items()
+        }
 
     def _files(self, action: Action, path: str, made: str) -> dict[str, str]:
         """What to install for an asset: itself, or those files of a folder that are not in place.

@@ -7,11 +7,14 @@ locked bytes themselves may be nowhere at hand.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 HASH_BITS = 8  # of 64 bits of a perceptual hash that may differ; another sprite differs in 30 (median)
@@ -19,6 +22,8 @@ SILHOUETTE_SHARE = 0.03  # of the cells of the silhouette that may differ
 GRID = 16  # cells of the silhouette a side
 GROUND = 128  # gray on which a sprite is hashed: the hashes ignore alpha
 SIGNATURES = (b"\x89PNG", b"GIF8", b"RIFF", b"\xff\xd8\xff", b"BM")  # of PNG, GIF, WebP, JPEG and BMP
+BATCH = 256  # pictures that are computed together
+BATCH_PIXELS = 1 << 22  # of them, about
 MOST_COLORS = 64  # of a palette that is listed; photographs have none worth a line in a lock
 
 
@@ -30,40 +35,92 @@ def looks(path: str | Path) -> dict[str, Any]:
     sorted, unless they are more than 64. `soft`: how many pixels are neither opaque nor transparent, if any. `phash`
     and `dhash` (imagehash) of the picture on gray. `silhouette`: 16x16 bits of where it is opaque.
     """
+    return next(looks_of([path]))
+
+
+def looks_of(paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+    """The fingerprints of each picture, in order: those of one size are computed together, which is cheaper by far."""
+    batch: list[Image | None] = []
+    held = 0
+    for path in paths:
+        image = _read(path)
+        batch.append(image)
+        held += image.width * image.height if image else 0
+        if held >= BATCH_PIXELS or len(batch) >= BATCH:
+            yield from _of_batch(batch)
+            batch, held = [], 0
+    yield from _of_batch(batch)
+
+
+def _read(path: str | Path) -> Image | None:
     with Path(path).open("rb", buffering=0) as file:
         if not file.read(12).startswith(SIGNATURES):
-            return {}  # an atlas, a palette, a model: libraries for pictures are not even loaded
+            return None  # an atlas, a palette, a model: libraries for pictures are not even loaded
+        from PIL import Image, UnidentifiedImageError
+
+        file.seek(0)
+        try:
+            with Image.open(file) as opened:
+                return opened.convert("RGBA")
+        except UnidentifiedImageError:
+            return None
+
+
+def _of_batch(batch: Sequence[Image | None]) -> Iterator[dict[str, Any]]:
+    sizes: dict[tuple[int, int], list[Image]] = {}
+    for image in batch:
+        if image is not None:
+            sizes.setdefault(image.size, []).append(image)
+    seen = {size: iter(_of_size(size, images)) for size, images in sizes.items()}
+    for image in batch:
+        yield {} if image is None else next(seen[image.size])
+
+
+def _of_size(size: tuple[int, int], images: Sequence[Image]) -> list[dict[str, Any]]:
+    """The fingerprints of pictures of one size."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGBA")
-    except UnidentifiedImageError:
-        return {}
-    width, height = image.size
-    packed = np.frombuffer(image.tobytes(), "<u4")
-    visible = packed[packed >= 1 << 24]  # alpha is the highest byte
-    seen = np.where(packed >= 1 << 24, packed, 0)
-    colors = np.unique(visible & 0xFFFFFF)
-    soft = int(np.count_nonzero(visible < 255 << 24))
-    return {
-        "size": [width, height],
-        "pixels": hashlib.sha256(b"%d %d\n" % (width, height) + seen.tobytes()).hexdigest(),
-        "colors": len(colors),
-        **({"palette": _palette(colors.tolist())} if 0 < len(colors) <= MOST_COLORS else {}),
-        **({"soft": soft} if soft else {}),
-        **_hashes(image),
-    }
+    heading = b"%d %d\n" % size
+    packed = np.frombuffer(b"".join(image.tobytes() for image in images), "<u4").reshape(len(images), -1)
+    alpha = packed >> 24
+    seen = np.where(alpha > 0, packed, 0)
+    hashes = _hashes(packed, size)
+    soft = np.count_nonzero((alpha > 0) & (alpha < 255), axis=1).tolist()
+    several = zip(seen, _colors(seen), soft, *hashes.values(), strict=True)
+    return [
+        {
+            "size": list(size),
+            "pixels": hashlib.sha256(heading + pixels.tobytes()).hexdigest(),
+            "colors": colors,
+            **({"palette": palette} if palette else {}),
+            **({"soft": some} if some else {}),
+            **dict(zip(hashes, three, strict=True)),
+        }
+        for pixels, (colors, palette), some, *three in several
+    ]
 
 
-def _palette(colors: list[int]) -> str:
-    """Colors of 0xbbggrr as six digits each, sorted."""
-    return "".join(sorted((color & 0xFFFFFF).to_bytes(3, "little").hex() for color in colors))
+def _colors(seen: NDArray[np.uint32]) -> list[tuple[int, str]]:
+    """How many colors each picture has, and those as six digits each, sorted, if they are few; of (N, pixels)."""
+    import numpy as np
+
+    nothing = 1 << 24  # sorts behind every color
+    swapped = seen.byteswap() >> 8  # red, green and blue as one number
+    ordered = np.sort(np.where(seen > 0, swapped, nothing), axis=1)
+    first = np.ones(ordered.shape, bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first &= ordered < nothing
+    counts = first.sum(axis=1).tolist()
+    digits = ordered[first].astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes().hex()
+    ends = itertools.accumulate(counts)
+    return [
+        (count, digits[(end - count) * 6 : end * 6] if count <= MOST_COLORS else "")
+        for count, end in zip(counts, ends, strict=True)
+    ]
 
 
-def _hashes(image: Image) -> dict[str, str]:
-    """pHash and dHash as imagehash computes and writes them, and the silhouette.
+def _hashes(packed: NDArray[np.uint32], size: tuple[int, int]) -> dict[str, list[str]]:
+    """pHash and dHash as imagehash computes and writes them, and the silhouette, of (N, pixels).
 
     Source: imagehash 4.3, `phash` and `dhash` with a hash of 8 a side; a call of it costs as much as all the rest.
     """
@@ -72,13 +129,28 @@ def _hashes(image: Image) -> dict[str, str]:
     from scipy.fft import dct
 
     lanczos, box = Image.Resampling.LANCZOS, Image.Resampling.BOX
-    ground = Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255))
-    flat = Image.alpha_composite(ground, image).convert("RGB").convert("L")
-    frequencies = dct(dct(np.asarray(flat.resize((32, 32), lanczos), np.float64), axis=0), axis=1)[:8, :8]
-    slopes = np.asarray(flat.resize((9, 8), lanczos))
-    shape = np.asarray(image.getchannel("A").resize((GRID, GRID), box)) >= GROUND
-    bits = {"phash": frequencies > np.median(frequencies), "dhash": slopes[:, 1:] > slopes[:, :-1], "silhouette": shape}
-    return {name: np.packbits(each).tobytes().hex() for name, each in bits.items()}
+    count, (width, height) = len(packed), size
+    column = Image.frombuffer("RGBA", (width, height * count), packed, "raw", "RGBA", 0, 1)  # one under the other
+    ground = Image.new("RGBA", column.size, (GROUND, GROUND, GROUND, 255))
+    alphas, flat = column.getchannel("A"), Image.alpha_composite(ground, column).convert("RGB").convert("L")
+    large, small, shape = [], [], []
+    for number in range(count):
+        place = (0, number * height, width, (number + 1) * height)
+        one = flat.crop(place)
+        large.append(one.resize((32, 32), lanczos).tobytes())
+        small.append(one.resize((9, 8), lanczos).tobytes())
+        shape.append(alphas.crop(place).resize((GRID, GRID), box).tobytes())
+    grays = np.frombuffer(b"".join(large), np.uint8).reshape(count, 32, 32)
+    frequencies = dct(dct(grays.astype(np.float64), axis=1)[:, :8], axis=2)[:, :, :8]
+    slopes = np.frombuffer(b"".join(small), np.uint8).reshape(count, 8, 9)
+    medians = np.median(frequencies.reshape(count, -1), axis=1)
+    bits = {
+        "phash": frequencies > medians[:, None, None],
+        "dhash": slopes[:, :, 1:] > slopes[:, :, :-1],
+        "silhouette": np.frombuffer(b"".join(shape), np.uint8) >= GROUND,
+    }
+    packs = {name: np.packbits(each.reshape(count, -1), axis=1) for name, each in bits.items()}
+    return {name: [one.tobytes().hex() for one in each] for name, each in packs.items()}
 
 
 def same_looks(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

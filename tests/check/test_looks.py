@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sets import SPRITES
 
-from spritebuild.check.looks import looks, same_looks
+from spritebuild.check.looks import BATCH, looks, looks_of, same_looks
 
 
 def saved(path: Path, rgba: np.ndarray, **options: object) -> Path:
@@ -55,3 +55,18 @@ def test_what_is_no_picture_has_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     assert looks(tmp_path / "file") == {}
     assert not same_looks({}, {})
+
+
+def test_many_together_are_seen_as_each_alone(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(7)
+    paths = []
+    for number in range(2 * BATCH + 1):
+        height, width = numbers.integers(1, 40, 2) if number % 3 else (8, 6)
+        rgba = numbers.integers(0, 256, (height, width, 4), np.uint8)
+        rgba[..., 3] = np.where(rgba[..., 3] > 99, 255, rgba[..., 3] * (number % 2))
+        paths.append(saved(tmp_path / f"{number}.png", rgba // 64 * 64 if number % 5 else np.zeros_like(rgba)))
+        if number % 50 == 0:
+            paths.append(tmp_path / f"{number}.json")
+            paths[-1].write_bytes(b"{}")
+    assert list(looks_of(paths)) == [looks(path) for path in paths]
+    assert list(looks_of([])) == []
