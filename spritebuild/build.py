@@ -26,6 +26,7 @@ from spritebuild.supply import declared, share, supply, words, writes_after_buil
 from spritebuild.transport import Unreachable
 
 HEAVY = 1_000_000_000  # bytes of weights
+MOST_HEALINGS = 3  # of one blob in a build; a machine that damages it every time will not stop
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,20 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
+    damaged: Counter[str] = Counter()
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
         while True:
             try:
                 return _build(project, request, status, started)
-            except Damaged as damaged:
-                status.warning(f"a damaged blob was set aside and will be made again: {damaged.digest[:12]}")
+            except Damaged as found:
+                damaged[found.digest] += 1
+                if damaged[found.digest] == MOST_HEALINGS:
+                    raise MachineError(
+                        f"blob {found.digest[:12]} is damaged or lost whenever it is made",
+                        where=str(project.store.root),
+                        hint="look for what writes there: another program, a failing disk, a full one",
+                    ) from None
+                status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
 
 
 def _build(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
@@ -186,12 +195,17 @@ def require_locked(project: Project) -> None:
 
 
 def _adopt(project: Project, todo: Plan) -> None:
-    """Store those installed assets that an action will read and that the store has lost."""
+    """Store those installed assets that the store has lost and that an action, or whoever locks them, will read."""
     at_hand = {found: path for path, found in todo.present.items()}
     running = {decision.action for decision in todo.to_run()}
     for decision in todo.decisions.values():
-        if decision.verdict == "reuse" and running.intersection(project.graph.consumers.get(decision.action, ())):
-            for name in (decision.outputs or {}).values():
+        if decision.verdict != "reuse" or decision.outputs is None:
+            continue
+        installs = project.graph.actions[decision.action].installs
+        entries = [(project.known.lock.get(path), decision.outputs[name]) for name, path in installs]
+        new = any(entry is None or entry.digest != made for entry, made in entries)
+        if new or running.intersection(project.graph.consumers.get(decision.action, ())):
+            for name in decision.outputs.values():
                 if name in at_hand and not project.store.has(name):
                     path = at_hand[name]
                     with machine_errors():

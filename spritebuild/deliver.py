@@ -69,7 +69,6 @@ class Delivery:
                 continue
             if not agreed:
                 self.entries[path] = lock.renewed(entry, self._entry(action, path, made), self._why(action, entry))
-                self.unseen[path] = made
             elif entry and other:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
@@ -139,8 +138,12 @@ class Delivery:
         lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
+        known, platform = self.project.known.lock.get(path), self._platform(action)
+        if known is not None and known.digest == made:  # nothing to look at, and perhaps nothing in the store to see
+            return Entry(path, action.recipe, made, "", platform, known.looks, known.files)
+        self.unseen[path] = made
         files = self.project.store.listed(made) if lock.is_folder(path) else {}
-        return Entry(path, action.recipe, made, "", self._platform(action), files=files)
+        return Entry(path, action.recipe, made, "", platform, files=files)
 
     def _why(self, action: Action, entry: Entry | None) -> list[str]:
         """Why an approved asset is made anew: what was changed of it and what it is made of, or that it was picked."""

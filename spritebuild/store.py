@@ -159,11 +159,14 @@ class Store:
             os.unlink(self._taken.popitem()[1])
 
     def put(self, data: bytes) -> str:
-        """Store bytes; returns their digest."""
+        """Store bytes; returns their digest. Takes the place of a damaged blob, which is set aside."""
         name = digest.of_bytes(data)
-        if not self.has(name):
-            self._folder(name)
-            write_atomic(Path(self._final(name)), data, scratch=self.scratch, mode=0o444)
+        if self.has(name):
+            with contextlib.suppress(Damaged):
+                self.checked(name)
+                return name
+        self._folder(name)
+        write_atomic(Path(self._final(name)), data, scratch=self.scratch, mode=0o444)
         return name
 
     def checked(self, name: str) -> str:

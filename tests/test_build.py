@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from projects import ISLAND, PAINT, Project
 
@@ -688,6 +688,7 @@ def check_idle(project: Project) -> None:
 
 @settings(max_examples=20)
 @given(edits)
+@example([("columns", 5, False), ("damage", 2, False)])  # of a folder's listing
 def test_incremental_build_equals_a_clean_one_after_any_edits(changes: list[tuple[str, int, bool]]) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         project = Project(Path(folder, "incremental")).write(ISLAND)
