@@ -2,7 +2,7 @@
 
 What must agree is the width of the text that a UNet attends to: 768 for Stable Diffusion 1.x, 1024 for 2.x, 2048 for
 SDXL. It is `cross_attention_dim` of a model's UNet, and the number of columns of a LoRA's down projections of the keys
-of cross-attention (`attn2.to_k`), whoever wrote the file.
+of cross-attention (`attn2.to_k`), or of that projection itself in a checkpoint, whoever wrote the file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ UNNAMED = "width-"  # of a family of which nothing but the width is known
 LONGEST_HEADER = 10_000_000
 
 # kohya: lora_unet_..._attn2_to_k.lora_down.weight; diffusers and PEFT: unet....attn2.to_k.lora_A.weight, lora.down.
+# A checkpoint: model.diffusion_model....attn2.to_k.weight.
 KEYS = re.compile(
     r"attn2[._](?:processor\.)?to_k(?:_lora)?\.(?:lora_down|lora_A|lora\.down|down)(?:\.default)?\.weight$"
+    r"|^model\.diffusion_model\..*\.attn2\.to_k\.weight$"
 )
 SECOND_ENCODER = re.compile(r"^(?:lora_te2_|text_encoder_2\.)")
 
@@ -29,7 +31,7 @@ SECOND_ENCODER = re.compile(r"^(?:lora_te2_|text_encoder_2\.)")
 def of_path(path: Path) -> str | None:
     """The family of a model's folder or of a LoRA's file; None where nothing tells."""
     if not path.is_dir():
-        return of_lora(path) if path.suffix.lower() == ".safetensors" else None
+        return of_file(path) if path.suffix.lower() == ".safetensors" else None
     unet = _config(path / "unet/config.json")
     width = unet.get("cross_attention_dim")
     if isinstance(width, list):  # one for each block, all alike in every model in use
@@ -39,8 +41,8 @@ def of_path(path: Path) -> str | None:
     return TRANSFORMERS.get(str(_config(path / "transformer/config.json").get("_class_name")))
 
 
-def of_lora(file: Path) -> str | None:
-    """The family that a LoRA was trained for, by the header of its safetensors file."""
+def of_file(file: Path) -> str | None:
+    """The family of a model's checkpoint or that a LoRA was trained for, by the header of its safetensors file."""
     tensors = _header(file)
     widths = {_columns(tensor) for name, tensor in tensors.items() if KEYS.search(name)}
     if len(widths) == 1 and (width := widths.pop()):

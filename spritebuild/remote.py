@@ -41,7 +41,7 @@ class GitSource(DvcSource, Protocol):
 class Declaration(Protocol):
     """What a `[models.*]`, `[loras.*]` or `[datasets.*]` table says of its bytes: exactly one source.
 
-    `builtin`, `folder`, `file`, `files`, `known` and `family` are said by some of these tables only.
+    `builtin`, `folder`, `file`, `files`, `config`, `known` and `family` are said by some of these tables only.
     """
 
     @property
@@ -204,7 +204,8 @@ class Remote:
             if declaration.url.partition("://")[0] not in NETWORK:
                 return dvc.Cloud(declaration.url)
             file = file_name(declaration.url) or name.partition(".")[2]
-            if name.startswith("loras.") and not file.endswith(".safetensors"):  # an address that names no file
+            one = name.startswith("loras.") or getattr(declaration, "config", None) is not None
+            if one and not file.endswith(".safetensors"):  # an address that names no file
                 file = f"{name.partition('.')[2]}.safetensors"
             return Url(declaration.url, getattr(declaration, "files", ()), file, Http())
         assert there is not None
@@ -230,7 +231,7 @@ class Remote:
 
 
 def _outside(declaration: Declaration) -> str | None:
-    """The place outside the project that a table names: `folder`, or `file` of a LoRA."""
+    """The place outside the project that a table names: `folder`, or `file` of a LoRA or checkpoint."""
     found = getattr(declaration, "folder", None) or getattr(declaration, "file", None)
     return str(found) if found else None
 

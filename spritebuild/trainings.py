@@ -1,12 +1,12 @@
-"""What is trained here, as actions: datasets, autoencoders, models and loras, and where each is to be had.
+"""What is trained or unpacked here, as actions: datasets, autoencoders, models, loras; where each is to be had.
 
-A model or lora that is not trained here is a pin. What is declared and needed by nobody is in the graph all the same:
-it is built when it is asked for by name.
+A model or lora that is not trained here is a pin; a model whose pin is one file (a checkpoint) is unpacked. What is
+declared and needed by nobody is in the graph all the same: it is built when it is asked for by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from spritebuild import digest
 from spritebuild.faults import Faults, Where, dotted
 from spritebuild.graph import Action, Output, Ref, Source
-from spritebuild.pins import Pin
-from spritebuild.spritefile import Dataset, Spritefile, inside
+from spritebuild.pins import PICKLES, Pin
+from spritebuild.sources import hidden
+from spritebuild.spritefile import Spritefile, inside
 from spritebuild.spritefile.references import PATH_HINT
 from spritebuild.stage import Stages
 from spritebuild.styles import Look, Piece, dumped
@@ -25,6 +26,7 @@ from spritebuild.styles import Look, Piece, dumped
 DATASET, TRAIN_VAE, TRAIN_DIFFUSION = "dataset", "train-vae", "train-diffusion"
 TRAIN_LORA, LORA_CARD = "train-lora", "lora-card"
 TRAIN_CLASSIFIER, EVALUATE = "train-classifier", "evaluate"
+UNPACK_CHECKPOINT = "unpack-checkpoint"
 TABLES = ("datasets", "vaes", "classifiers", "models", "loras")
 
 
@@ -59,14 +61,13 @@ class Trainings:
     def artifact(self, table: str, name: str) -> Ref | None:
         """Where the weights of a model, lora or autoencoder come from; None, with faults, where it is refused."""
         declared = getattr(self.spritefile, table)[name]
-        if declared.dataset is None:
-            pin = f"{table}.{name}"
-            return Source(pin, self.pins[pin].digest)
+        if not _is_made(declared):
+            return self._pinned(table, name)
         action = self.action(table, name)
         return None if action is None else Output(action.id, action.outputs[0][0])
 
     def action(self, table: str, name: str) -> Action | None:
-        """The action that makes a dataset or trains something."""
+        """The action that makes a dataset, trains something or unpacks a checkpoint."""
         target = f"{table}.{name}"
         if target not in self.added:
             make = {
@@ -83,7 +84,7 @@ class Trainings:
         """Add whatever has not been needed so far."""
         for table in TABLES:
             for name, declared in getattr(self.spritefile, table).items():
-                if table == "datasets" or declared.dataset is not None:
+                if table == "datasets" or _is_made(declared):
                     self.action(table, name)
 
     def evaluation(self, name: str, sprites: Mapping[str, Sprited], baseline: Mapping[str, Sprited]) -> None:
@@ -121,11 +122,24 @@ class Trainings:
 
     def _model(self, name: str) -> Action | None:
         model = self.spritefile.models[name]
+        if model.config is not None:
+            return self._unpacked(name, model.config)
         assert model.dataset is not None
         assert model.vae is not None
         inputs = [*self._data(model.dataset), ("vae", self.artifact("vaes", model.vae))]
         inputs += self._models(text=model.text, init=model.init)
         return self._training(("models", name), TRAIN_DIFFUSION, inputs, model.train)
+
+    def _unpacked(self, name: str, config: str) -> Action | None:
+        where = ("models", name)
+        found = dict(self._files((*where, "config"), config, {"include": ("**/*",)}))
+        if "model_index.json" not in found:
+            hint = "copy the folder of a model of the same kind, as diffusers writes it, without its weights"
+            self.faults.blame((*where, "config"), f"{config} has no model_index.json", hint)
+            return None
+        inputs = [("checkpoint", self._pinned(*where))]
+        inputs += [(f"config.{path}", Source(f"{config}/{path}", at)) for path, at in found.items() if _is_config(path)]
+        return self._added(where, UNPACK_CHECKPOINT, {}, {}, tuple(inputs), where)
 
     def _lora(self, name: str) -> Action | None:
         lora = self.spritefile.loras[name]
@@ -160,6 +174,10 @@ class Trainings:
         inputs = (("lora", Output(training.id, "lora")),)
         self._added(("loras", name), LORA_CARD, said, origins, inputs, ("loras", name))
 
+    def _pinned(self, table: str, name: str) -> Source:
+        pin = f"{table}.{name}"
+        return Source(pin, self.pins[pin].digest)
+
     def _data(self, dataset: str) -> Iterator[tuple[str, Ref | None]]:
         action = self.action("datasets", dataset)
         for output in ("images", "manifest"):
@@ -184,13 +202,13 @@ class Trainings:
         params = dict(dataset.model_extra or {})
         inputs: list[tuple[str, Ref]] = []
         if dataset.path is not None:
-            found = dict(self._files(where, dataset))
+            chosen = {"include": dataset.include, "exclude": dataset.exclude}
+            found = dict(self._files(where, dataset.path, chosen))
             if not found:
                 self.faults.blame((*where, "path"), f"no file in {dataset.path} is taken", "see include and exclude")
             inputs += [(f"files.{path}", Source(f"{dataset.path}/{path}", at)) for path, at in found.items()]
         else:
-            pin = f"datasets.{name}"
-            inputs.append(("source", Source(pin, self.pins[pin].digest)))
+            inputs.append(("source", self._pinned("datasets", name)))
             params |= {"include": dataset.include, "exclude": dataset.exclude}
         if dataset.corrections is not None:
             content = self.files.of(self.spritefile.root / dataset.corrections)
@@ -198,13 +216,12 @@ class Trainings:
         origins = {key: dotted((*where, key)) for key in params}
         return self._added(where, DATASET, params, origins, tuple(inputs), where)
 
-    def _files(self, where: Where, dataset: Dataset) -> Iterator[tuple[str, str]]:
-        """The files of a dataset's folder that are taken, with their digests, by path in it."""
-        assert dataset.path is not None
-        folder = self.spritefile.root / dataset.path
+    def _files(self, where: Where, place: str, globs: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+        """The files of a folder that are taken (`include`, `exclude`), with their digests, by path in it."""
+        folder = self.spritefile.root / place
         taken: set[Path] = set()
         for key, chosen in (("include", taken.update), ("exclude", taken.difference_update)):
-            for number, pattern in enumerate(getattr(dataset, key)):
+            for number, pattern in enumerate(globs.get(key, ())):
                 try:
                     chosen(folder.glob(pattern))
                 except (ValueError, NotImplementedError):
@@ -213,7 +230,7 @@ class Trainings:
             relative = path.relative_to(folder).as_posix()
             if path.is_symlink():
                 try:
-                    inside(self.spritefile.root, f"{dataset.path}/{relative}")
+                    inside(self.spritefile.root, f"{place}/{relative}")
                 except ValueError as error:
                     self.faults.blame((*where, "path"), f"{relative} {error}", PATH_HINT, key=False)
                     continue
@@ -237,3 +254,13 @@ class Trainings:
                 self.faults.refused((*said_at, *problem["loc"]), problem, stage, params)
             return None
         return self.add(dotted(where), Piece(stage, named, origins), inputs, stage.kind)
+
+
+def _is_made(declared: Any) -> bool:
+    """Whether an artifact is made by an action; if not, it is what its pin says."""
+    return declared.dataset is not None or getattr(declared, "config", None) is not None
+
+
+def _is_config(path: str) -> bool:
+    """Whether a file of a model's folder says what the model is: it is neither hidden nor weights."""
+    return not hidden(path) and Path(path).suffix.lower() not in (".safetensors", *PICKLES)

@@ -109,7 +109,7 @@ def test_absent_plugin_is_told_with_its_remedy(linked: Project) -> None:
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ({"url": "https://h/m"}, "which http does not list: say files"),
+        ({"url": "https://h/m"}, "http does not list folders: say files"),
         ({"url": "ftp://h/m", "files": ["a"]}, "url begins with https://"),
         ({"url": "https://me:secret@h/m", "files": ["a"]}, "a password does not belong into a spritefile"),
         ({"git": {"repo": "https://me:secret@h/m"}}, "a password does not belong into a spritefile"),

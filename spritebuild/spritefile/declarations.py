@@ -32,9 +32,9 @@ from spritebuild.spritefile.fields import (
     Table,
     Texts,
     gpl_file,
-    lora_file,
     palette_file,
     specifier,
+    weights_file,
 )
 from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
 from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
@@ -87,15 +87,23 @@ class Project(Table):
 class Model(Origin):
     """The weights of an image model, pinned or trained here."""
 
-    model_config = one_of("builtin", "path", "dvc", "git", "url", "folder", "dataset", licence=True)
+    model_config = one_of("builtin", "path", "dvc", "git", "url", "folder", "file", "dataset", licence=True)
 
     builtin: str | None = Field(None, description="The name of a model that comes with spritebuild.")
-    path: RelativePath | None = Field(None, description="A folder of weights in the project.")
+    path: RelativePath | None = Field(None, description="A folder of weights in the project; with config, a file.")
     dvc: Dvc | None = Field(None, description="A folder of weights that DVC fetches.")
     git: Git | None = Field(None, description="A folder of weights in a Git repository, Git-LFS objects included.")
     url: Address | None = Field(None, description="The address of a folder of weights; over http, with files.")
     files: Files = Field((), description="The files below the address to take.")
     folder: str | None = Field(None, min_length=1, description="A folder of weights outside the project.")
+    file: Annotated[str, AfterValidator(weights_file)] | None = Field(
+        None, description="A checkpoint outside the project: one .safetensors file, which needs config."
+    )
+    config: RelativePath | None = Field(
+        None,
+        description="The folder in the project that says what a checkpoint is, a model of one .safetensors file: a "
+        "model's folder as diffusers writes it, without its weights.",
+    )
     dataset: str | None = Field(None, description="The dataset that the model is trained on.")
     vae: str | None = Field(None, description="The trained autoencoder whose latents the model makes.")
     init: str | None = Field(None, description="The model whose weights the training begins with.")
@@ -121,8 +129,16 @@ class Model(Origin):
         _only_trained(self, "vae", "init", "text", "train")
         if self.dataset is not None and self.vae is None:
             raise ValueError('a model that is trained needs vae = "...", a table of [vaes]')
+        if self.config is not None:
+            if said := [key for key in ("builtin", "folder", "files", "dataset") if getattr(self, key)]:
+                raise ValueError(f"config is for a checkpoint, which is one file: take out {said[0]}")
+            if self.path is not None:
+                weights_file(self.path)
+            return self
+        if self.file is not None or (self.path or "").endswith(".safetensors"):
+            raise ValueError("a model of one file needs config, the folder that says what its parts are")
         if self.url is not None and self.url.startswith("http") and not self.files:
-            raise ValueError("a model is a folder of files, which http does not list: say files")
+            raise ValueError("http does not list folders: say files, or config if it is one file")
         return self
 
 
@@ -140,19 +156,19 @@ class Lora(Origin):
 
     model_config = one_of("path", "dvc", "git", "url", "file", "dataset", licence=True)
 
-    path: Annotated[RelativePath, AfterValidator(lora_file)] | None = Field(
+    path: Annotated[RelativePath, AfterValidator(weights_file)] | None = Field(
         None, description="A .safetensors file in the project."
     )
     dvc: Dvc | None = Field(None, description="A .safetensors file that DVC fetches.")
     git: Git | None = Field(None, description="A .safetensors file in a Git repository, by Git-LFS or not.")
     url: Address | None = Field(None, description="The address of a .safetensors file.")
-    file: Annotated[str, AfterValidator(lora_file)] | None = Field(
+    file: Annotated[str, AfterValidator(weights_file)] | None = Field(
         None, description="A .safetensors file outside the project."
     )
     dataset: str | None = Field(None, description="The dataset that the lora is trained on.")
     model: str | None = Field(None, description="The model that the lora is trained for.")
     train: dict[str, Any] | None = Field(None, description="Params of the stage train-lora.")
-    save: Annotated[RelativePath, AfterValidator(lora_file)] | None = Field(
+    save: Annotated[RelativePath, AfterValidator(weights_file)] | None = Field(
         None, description="Where in the project the trained lora is put, to be committed."
     )
     licence: str | None = Field(
@@ -177,7 +193,7 @@ class Lora(Origin):
         if self.dataset is not None and self.model is None:
             raise ValueError('a lora that is trained needs model = "..."')
         if self.git is not None:
-            lora_file(self.git.path)
+            weights_file(self.git.path)
         return self
 
 

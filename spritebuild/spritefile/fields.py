@@ -84,9 +84,9 @@ def gpl_file(path: str) -> str:
     return path
 
 
-def lora_file(path: str) -> str:
+def weights_file(path: str) -> str:
     if not path.lower().endswith(".safetensors"):
-        raise ValueError("a lora is a .safetensors file; other formats can run code and are refused")
+        raise ValueError("weights are a .safetensors file; other formats can run code and are refused")
     return path
 
 

@@ -147,7 +147,9 @@ def _assets(draft: Draft, assets: str) -> Iterator[Mistake]:
 def _sources(draft: Draft) -> Iterator[Mistake]:
     for name, model in draft.tables.models.items():
         if model.path is not None and not can_pull(draft.root, model.path):
-            yield from _present(draft, ("models", name, "path"), model.path, folder=True)
+            yield from _present(draft, ("models", name, "path"), model.path, folder=model.config is None)
+        if model.config is not None:
+            yield from _present(draft, ("models", name, "config"), model.config, folder=True)
     for name, lora in draft.tables.loras.items():
         if lora.path is not None and not can_pull(draft.root, lora.path):
             yield from _present(draft, ("loras", name, "path"), lora.path)

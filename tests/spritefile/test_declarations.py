@@ -49,10 +49,10 @@ WRONG = [
     ('include = "a.toml"', 'include must be a list, not "a.toml" <- "a.toml"'),
     ("speed = 1", 'unknown key "speed" <- speed'),
     ("[speed]", 'unknown table "speed" <- speed'),
-    ("[models.a]", "say one of builtin, path, dvc, git, url, folder, dataset <- a"),
+    ("[models.a]", "say one of builtin, path, dvc, git, url, folder, dataset, file <- a"),
     (
         'models.a = {builtin = "x", path = "y"}',
-        "say one of builtin, path, dvc, git, url, folder, dataset, not builtin and path <- {built",
+        "say one of builtin, path, dvc, git, url, folder, dataset, file, not builtin and path <- {built",
     ),
     ('models.a = {builtin = "x", dtype = "fp8"}', 'dtype must be "fp32", "bf16" or "fp16", not "fp8" <- "fp8"'),
     ('models.a = {builtin = "x", batch = 3}', "batch must be 1, 2, 4 or 8, not 3 <- 3"),
@@ -68,7 +68,7 @@ WRONG = [
     ('loras.a = {builtin = "x"}', 'unknown key "builtin" <- builtin'),
     (
         'loras.a = {path = "x.ckpt"}',
-        'a lora is a .safetensors file; other formats can run code and are refused <- "x.ckpt"',
+        'weights are a .safetensors file; other formats can run code and are refused <- "x.ckpt"',
     ),
     ("[palettes.a]", "say one of colors, file, sprites <- a"),
     ("palettes.a.colors = []", "colors must not be empty <- []"),
