@@ -22,6 +22,7 @@ from projects import Project
 
 from spritebuild import lock
 from spritebuild.approve import Choice, approve
+from spritebuild.review.routes import Routes
 from spritebuild.review.server import Server
 from spritebuild.review.session import Session
 from spritebuild.run import Options
@@ -179,7 +180,7 @@ def choose(page: Page, path: str) -> None:
 def main(art: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as browsers:
         project = build(Path(name) / "dungeon", art)
-        with Server(Session(project.path, options=Options(2))) as server:
+        with Server(Routes(Session(project.path, options=Options(2)))) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")

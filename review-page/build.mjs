@@ -1,4 +1,4 @@
-// Builds spritebuild/review/page from the sources here, the same bytes from the same sources; knows no server.
+// Builds the pages in spritebuild/review/page from the sources here, the same bytes from the same sources; knows no server.
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,12 +18,12 @@ for (const name of [...named, ...readdirSync(join(here, "src")).map((file) => `s
     .update(readFileSync(join(here, name)))
     .update("\0");
 }
-const banner = `/* The page of spritebuild review, built from review-page/; sources sha256:${sources.digest("hex")} */`;
+const banner = `/* A page of spritebuild, built from review-page/; sources sha256:${sources.digest("hex")} */`;
 
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/main.tsx" },
+  entryPoints: { app: "src/main.tsx", watch: "src/watch.tsx" },
   outdir: out,
   bundle: true,
   format: "esm",
@@ -36,7 +36,7 @@ await build({
   logLevel: "warning",
   banner: { js: banner, css: banner },
 });
-copyFileSync(join(here, "src/index.html"), join(out, "index.html"));
+for (const page of ["index.html", "watch.html"]) copyFileSync(join(here, "src", page), join(out, page));
 
 const notices = bundled.map((name) => {
   const folder = join(here, "node_modules", name);
@@ -44,5 +44,5 @@ const notices = bundled.map((name) => {
   return `${name} ${version} (${license})\n\n${readFileSync(join(folder, "LICENSE"), "utf8").trim()}\n`;
 });
 const rule = `\n${"-".repeat(80)}\n\n`;
-const head = "app.js bundles these libraries besides spritebuild's own sources (Apache-2.0).\n";
+const head = "app.js and watch.js bundle these libraries besides spritebuild's own sources (Apache-2.0).\n";
 writeFileSync(join(out, "LICENSES.txt"), [head, ...notices].join(rule));

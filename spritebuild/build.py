@@ -47,20 +47,25 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
-    damaged: Counter[str] = Counter()
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
-        while True:
-            try:
-                return _build(project, request, status, started)
-            except Damaged as found:
-                damaged[found.digest] += 1
-                if damaged[found.digest] == MOST_HEALINGS:
-                    raise MachineError(
-                        f"blob {found.digest[:12]} is damaged or lost whenever it is made",
-                        where=str(project.store.root),
-                        hint="look for what writes there: another program, a failing disk, a full one",
-                    ) from None
-                status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
+        return build_held(project, request, status, started)
+
+
+def build_held(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
+    """The same of a project that this process holds; `started` is the monotonic time since which seconds count."""
+    damaged: Counter[str] = Counter()
+    while True:
+        try:
+            return _build(project, request, status, started)
+        except Damaged as found:
+            damaged[found.digest] += 1
+            if damaged[found.digest] == MOST_HEALINGS:
+                raise MachineError(
+                    f"blob {found.digest[:12]} is damaged or lost whenever it is made",
+                    where=str(project.store.root),
+                    hint="look for what writes there: another program, a failing disk, a full one",
+                ) from None
+            status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
 
 
 def _build(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
@@ -88,6 +93,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
     delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
+    for decision in todo.to_run():
+        status.expected(decision.action, decision.reason)
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
             delivery.receive(project.graph.actions[decision.action], decision.key, decision.outputs)

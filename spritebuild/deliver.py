@@ -73,6 +73,7 @@ class Delivery:
                 self.project.store.record_stand_in(entry.digest, made)
                 self.status.message(f"{path}: same in looks, other platform")
             self.pending |= files
+            self.status.made(path, made)
         if (self.pending or self.unseen) and time.monotonic() - self.delivered > INSTALL_EVERY:
             self.deliver()
 

@@ -10,6 +10,7 @@ SpritebuildError
 ├── MachineError          5   disk, device, memory, a missing extra
 ├── StageError            5   a stage failed on an action
 └── Interrupted         130   Ctrl-C
+    └── Superseded      130   a newer save, while `watch` builds
 """
 
 from __future__ import annotations
@@ -131,3 +132,7 @@ class Interrupted(SpritebuildError):  # noqa: N818 - it is no error of anybody's
     """The user stopped the build; everything finished before is stored."""
 
     exit_code = 130
+
+
+class Superseded(Interrupted):
+    """What was asked for has changed meanwhile: everything finished before is stored, and the rest is not wanted."""

@@ -11,6 +11,7 @@ import itertools
 import os
 import queue
 import shutil
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Mapping
@@ -19,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spritebuild.errors import MachineError, SpritebuildError, StageError
+from spritebuild.crew import Crew
+from spritebuild.errors import MachineError, SpritebuildError, StageError, Superseded
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.libraries import Libraries
@@ -31,6 +33,7 @@ from spritebuild.worker import Worker, bind, failure, raised
 
 GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing overlaps with generation
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
+PATIENCE = 5.0  # seconds that a kept worker gets to finish an action that nobody waits for any more
 HEAR_EVERY = 0.05  # seconds: what threads finish meanwhile is heard together, since to wake up costs more than to work
 DISPATCH = 500  # ready actions handed out before what has finished is heard
 
@@ -44,6 +47,8 @@ class Options:
     threads: int = 1
     workers: int | None = None  # at most; as many as jobs unless said
     regroup: bool = False  # whether workers get other groups than a build would give them: other neighbors in a batch
+    crew: Crew | None = None  # keeps the workers for the next build; without one they end with this one
+    stop: threading.Event | None = None  # set by another thread once the build is not wanted any more
 
 
 @dataclass
@@ -72,11 +77,17 @@ def run(
     """Run a plan. `sources` are the verified paths of pinned and project files by name.
 
     `finished` is called, in this thread, for every action whose outputs are complete. The actions in `fresh` run even
-    if a trace is known. Raises the first failure unless `keep_going`; Damaged if a blob turned out to be.
+    if a trace is known. Raises the first failure unless `keep_going`; Superseded once it is told to stop; Damaged if a
+    blob turned out to be.
     """
     runner = _Runner(graph, plan, store, stages, sources, options, status, finished, fresh)
     try:
-        return runner.loop()
+        result = runner.loop()
+        runner.rest()
+        return result
+    except Superseded:
+        runner.rest()
+        raise
     finally:
         runner.stop()
 
@@ -132,6 +143,8 @@ class _Runner:
 
     def loop(self) -> Result:
         while True:
+            if self.options.stop is not None and self.options.stop.is_set():
+                raise Superseded("superseded; everything finished so far is stored")
             for _ in range(min(len(self.ready), DISPATCH)):
                 self._dispatch(self.ready.popleft())
             self._feed_threads()
@@ -141,7 +154,7 @@ class _Runner:
             if not (self.ready or self.done or self.threads or any(self.workers.values())):
                 break  # what is left waits for something that failed
             try:
-                wait = HEAR_EVERY if self.threads else COMMIT_EVERY
+                wait = HEAR_EVERY if self.threads or self.options.stop is not None else COMMIT_EVERY
                 kind, payload = self.events.get(block=not (self.ready or self.done), timeout=wait)
             except queue.Empty:
                 self.store.commit(when_due=True)
@@ -152,10 +165,33 @@ class _Runner:
         self.result.skipped = self.unfinished - self.result.failed.keys()
         return self.result
 
+    def rest(self) -> None:
+        """Let the workers that will be kept finish the action at hand, if they do so before long."""
+        if self.options.crew is None:
+            return
+        for worker, group in self.workers.items():
+            if any(group):
+                worker.drop()
+        until = time.monotonic() + PATIENCE
+        with contextlib.suppress(queue.Empty):
+            while any(self._finishes_soon(group) for group in self.workers.values()):
+                kind, payload = self.events.get(timeout=max(0.0, until - time.monotonic()))
+                if kind == "answer" and "failed" in payload[1]:
+                    self.workers[payload[0]] = []  # of what nobody waits for any more
+                else:
+                    getattr(self, f"_on_{kind}")(*payload)
+
+    def _finishes_soon(self, group: list[str]) -> bool:
+        """Whether a worker is at something that is worth waiting for; a training goes on from its checkpoint."""
+        return bool(group) and not any(id and self.stages[self.graph.actions[id].stage].resumable for id in group)
+
     def stop(self) -> None:
         """End the workers and the threads. What was finished meanwhile is kept, whatever ended the build."""
-        for worker in self.workers:
-            worker.stop()
+        for worker, group in self.workers.items():
+            if self.options.crew is not None and not group:
+                self.options.crew.release(worker)
+            else:
+                worker.stop()
         self.to_run.clear()
         with contextlib.suppress(MachineError), machine_errors():
             with contextlib.suppress(queue.Empty):
@@ -207,8 +243,7 @@ class _Runner:
             if idle is None:
                 if len(self.workers) >= self._worker_limit():
                     return
-                log = self.store.root / "logs" / f"worker-{len(self.workers)}.log"
-                idle = Worker(log, lambda worker, message: self.events.put(("answer", (worker, message))))
+                idle = (self.options.crew or Crew()).hire(self.store.root / "logs", self.workers, self._hear)
                 self.workers[idle] = []
             (kind, affinity), ids = next(iter(self.waiting.items()))
             most = 1 if ids[0] in self.alone else min(len(ids), GROUP)
@@ -225,6 +260,9 @@ class _Runner:
                     "actions": [self._message(id) for id in group],
                 }
             )
+
+    def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
+        self.events.put(("answer", (worker, message)))
 
     def _worker_limit(self) -> int:
         """One worker; more only where the device is the CPU and a second one's start is worth its seconds."""

@@ -18,6 +18,9 @@ class Status:
     def planned(self, to_run: Mapping[str, int]) -> None:
         """The build begins: how many actions of each stage will run, as far as is known now."""
 
+    def expected(self, action: str, reason: str) -> None:
+        """An action will run, or wait for one that runs, as far as is known now."""
+
     def started(self, action: str, stage: str, reason: str) -> None:
         """An action goes to an executor."""
 
@@ -29,6 +32,9 @@ class Status:
 
     def failed(self, action: str, stage: str, error: str) -> None:
         """An action failed; nothing of it was stored."""
+
+    def made(self, path: str, digest: str) -> None:
+        """The bytes of an asset are known and in place, or in the store and about to be installed."""
 
     def installed(self, path: str) -> None:
         """An asset was put into the project."""

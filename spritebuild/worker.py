@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +40,7 @@ class Worker:
     def __init__(self, log: Path, answer: Callable[[Worker, Mapping[str, Any]], None]) -> None:
         self.log = log
         self._answer = answer
+        self._sent = 0  # groups
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -55,10 +56,23 @@ class Worker:
 
     def send(self, group: Mapping[str, Any]) -> None:
         """Give the child a group of actions; a dead child is reported through `answer`."""
+        self._sent += 1
+        self._tell({**group, "number": self._sent})
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(group).encode() + b"\n")
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
+
+    def hear(self, answer: Callable[[Worker, Mapping[str, Any]], None]) -> bool:
+        """Give the answers of later groups to somebody else; says whether the child lives."""
+        self._answer = answer
+        return self._process.poll() is None
+
+    def drop(self) -> None:
+        """Ask the child to end the group that it was given last once the action at hand is finished."""
+        self._tell({"drop": self._sent})
 
     def stop(self) -> None:
         """End the child at once, if it has not ended; nothing of a running group is kept."""
@@ -152,24 +166,31 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is not an answer
-    groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, groups), daemon=True).start()
+    groups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    dropped: set[int] = set()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, groups, dropped), daemon=True).start()
     stages: dict[str | None, Stages] = {}
     libraries = Libraries()
     while True:
-        group = json.loads(groups.get())
+        group = groups.get()
         own = group["own"]
         known = stages.setdefault(own, Stages(Path(own) if own else None))
-        _run_group(known[group["stage"]], group, answers, libraries)
+        _run_group(known[group["stage"]], group, answers, libraries, dropped)
 
 
-def _listen(stream: IO[bytes], groups: queue.SimpleQueue[bytes]) -> None:
+def _listen(stream: IO[bytes], groups: queue.SimpleQueue[dict[str, Any]], dropped: set[int]) -> None:
     for line in stream:
-        groups.put(line)
+        message = json.loads(line)
+        if "drop" in message:
+            dropped.add(message["drop"])
+        else:
+            groups.put(message)
     os._exit(0)  # the parent is gone
 
 
-def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes], libraries: Libraries) -> None:
+def _run_group(
+    stage: Stage, group: Mapping[str, Any], answers: IO[bytes], libraries: Libraries, dropped: Collection[int]
+) -> None:
     def say(message: Mapping[str, Any]) -> None:
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()
@@ -182,6 +203,8 @@ def _run_group(stage: Stage, group: Mapping[str, Any], answers: IO[bytes], libra
         for index, notes in stage.run_batch(bound, context):
             seconds, versions = time.monotonic() - started, libraries.of(type(stage).__module__)
             say({"done": index, "notes": dict(notes or {}), "versions": versions, "seconds": seconds})
+            if group["number"] in dropped:
+                break
             started = time.monotonic()
         say({"end": True})
     except Exception as error:

@@ -1,34 +1,12 @@
 // The dialogs: the keys, and what saving will write; decides nothing itself.
-import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import type { Row } from "./api";
 import { save, saved, saving } from "./decisions";
+import { Dialog } from "./dialog";
 import { SECTIONS, help } from "./keys";
 import { rows } from "./state";
 import { Path, Prose, digits, many } from "./text";
 
 const MOST_LISTED = 100;
-
-function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
-  const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const dialog = ref.current!;
-    if (!dialog.open) dialog.showModal();
-  }, []);
-  return (
-    <dialog ref={ref} aria-label={title} onClose={close} onClick={(event) => event.target === ref.current && close()}>
-      <div class="box">
-        <header>
-          <h2>{title}</h2>
-          <button onClick={close} aria-label="Close" title="Close (Esc)">
-            {"\u2715"}
-          </button>
-        </header>
-        {children}
-      </div>
-    </dialog>
-  );
-}
 
 export function Help() {
   if (!help.value) return null;

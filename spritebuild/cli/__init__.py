@@ -20,6 +20,7 @@ from spritebuild.errors import Interrupted, MachineError, SpritebuildError, prin
 COMMANDS = {
     "init": ("start", "Write a small working spritefile."),
     "build": ("build", "Build what is stale, and install it."),
+    "watch": ("watch", "Build again on every save, and show what comes of it in the browser."),
     "check": ("check", "Compare assets with their approved baselines and declared limits."),
     "review": ("review", "Look at what changed, in the browser, and approve it."),
     "approve": ("approve", "Make what was looked at the baseline."),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,11 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from spritebuild.cli.options import find, spritefile_option
+from spritebuild.cli.pages import announce, opened_at
 from spritebuild.cli.progress import say, status_for
-from spritebuild.errors import MachineError
 
 if TYPE_CHECKING:
-    from spritebuild.review.server import Server
     from spritebuild.review.session import Session
 
 
@@ -36,7 +33,7 @@ def review(patterns: tuple[str, ...], file: Path | None, port: int, no_browser: 
     .spritebuild/review.json until it is saved into the lock. Ctrl-C ends the review.
     """
     from spritebuild.review.decisions import alone
-    from spritebuild.review.server import Server
+    from spritebuild.review.routes import Routes
     from spritebuild.review.session import Session
     from spritebuild.run import Options
 
@@ -48,56 +45,16 @@ def review(patterns: tuple[str, ...], file: Path | None, port: int, no_browser: 
         with status_for(quiet=False, as_json=False) as status:
             session = Session(path, patterns, read_only, None if read_only else options, status)
         stack.callback(session.close)
-        try:
-            server = stack.enter_context(Server(session, port))
-        except OSError as error:
-            hint = "leave --port away, and a free one is found"
-            raise MachineError(f"port {port}: {error.strerror}", hint=hint) from error
-        _announce(server, session, browser=not no_browser)
+        server = stack.enter_context(opened_at(Routes(session), port))
+        count = len(session.snapshot.cases)
+        assets = f"{count:,} asset{'s' * (count != 1)} to review"
+        announce(server, assets, "Ctrl-C ends the review", browser=not no_browser)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo(err=True)
         finally:
             _farewell(session)
-
-
-def _announce(server: Server, session: Session, *, browser: bool) -> None:
-    """Print the address and open it; another one for every Enter, as the first is good for one visit."""
-    address = server.address()
-    click.echo(address)
-    sys.stdout.flush()
-    asked = _is_at_terminal()
-    count = len(session.snapshot.cases)
-    enter = "; Enter prints another address" if asked else ""
-    say(f"{count:,} asset{'s' * (count != 1)} to review{enter}; Ctrl-C ends the review")
-    if browser and _has_display():
-        import webbrowser
-
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    if asked:
-        threading.Thread(target=_addresses, args=(server,), daemon=True).start()
-
-
-def _addresses(server: Server) -> None:
-    for _ in sys.stdin:
-        click.echo(server.address())
-        sys.stdout.flush()
-
-
-def _is_at_terminal() -> bool:
-    """Whether somebody can press Enter: a job in the background that reads its terminal would be stopped."""
-    try:
-        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _has_display() -> bool:
-    """Whether a browser has a window to open, and does not take over the terminal."""
-    if sys.platform in ("darwin", "win32"):
-        return "SSH_CONNECTION" not in os.environ
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _farewell(session: Session) -> None:

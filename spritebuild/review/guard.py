@@ -1,4 +1,4 @@
-"""Who may ask the review server for something: a one-time token, then a cookie; Host and Origin. Knows no server."""
+"""Who may ask a server of ours for something: a one-time token, then a cookie; Host and Origin. Knows no server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from email.message import Message
 
 MARK = "X-Spritebuild"  # a header that no form and no foreign script can send without asking first
-NEW_ADDRESS = (
-    "In the terminal where `spritebuild review` runs, press Enter: it prints a new address. Or start it again."
-)
+NEW_ADDRESS = "In the terminal where spritebuild runs, press Enter: it prints a new address. Or start it again."
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, with its HTTP status

@@ -7,10 +7,10 @@ import gzip
 import json
 import mimetypes
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from spritebuild import digest
 from spritebuild.errors import (
@@ -47,6 +47,7 @@ class Reply:
     tag: str = ""
     forever: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Iterable[bytes] | None = None  # what is sent instead of a body, piece by piece, until the visitor goes
 
     def packed(self) -> bytes | None:
         """The body, smaller; None where that does not pay."""
@@ -73,6 +74,24 @@ def of_error(error: SpritebuildError) -> Reply:
     return of_json({"error": message, "hint": error.hint or "", "facts": facts}, status)
 
 
+def static(page: Path, name: str) -> Reply:
+    """A file of the page. Raises Refused where there is none of that name."""
+    place = page / name
+    if place.is_symlink() or not place.is_file():
+        raise Refused(404, "nothing is here")
+    data = place.read_bytes()
+    guessed = TYPES.get(place.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Reply(200, data, guessed, digest.of_bytes(data))
+
+
+class Answers(Protocol):
+    """What a server serves."""
+
+    def read(self, path: str, query: Mapping[str, str]) -> Reply: ...
+
+    def write(self, path: str, body: bytes) -> Reply: ...
+
+
 class Routes:
     """The addresses of one review."""
 
@@ -80,7 +99,7 @@ class Routes:
         self.session = session
         self.page = page
         self._reading: Mapping[str, Callable[[Mapping[str, str]], Reply]] = {
-            "/": lambda query: self._static("index.html"),
+            "/": lambda query: static(self.page, "index.html"),
             "/api/project": lambda query: of_json(session.project()),
             "/api/cases": lambda query: self._cases(),
             "/api/case": lambda query: of_json(session.case(_text(query, "path"))),
@@ -113,7 +132,7 @@ class Routes:
             return Reply(200, data, "image/png", found[1], forever=True)
         if STATIC.fullmatch(path):
             with machine_errors():
-                return self._static(path[1:])
+                return static(self.page, path[1:])
         raise Refused(404, "nothing is here")
 
     def write(self, path: str, body: bytes) -> Reply:
@@ -128,14 +147,6 @@ class Routes:
             raise Refused(400, "not a JSON object")
         with machine_errors():
             return self._writing[path](value)
-
-    def _static(self, name: str) -> Reply:
-        place = self.page / name
-        if place.is_symlink() or not place.is_file():
-            raise Refused(404, "nothing is here")
-        data = place.read_bytes()
-        guessed = TYPES.get(place.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Reply(200, data, guessed, digest.of_bytes(data))
 
     def _cases(self) -> Reply:
         revision, body = self.session.cases()

@@ -1,4 +1,4 @@
-"""The review server: HTTP/1.1 on the loopback address, for whoever has the cookie; knows no case."""
+"""The server of our pages: HTTP/1.1 on the loopback address, for whoever has the cookie; knows no case."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import re
 import socketserver
 import sys
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from spritebuild.errors import SpritebuildError
 from spritebuild.review.guard import Guard, Refused
-from spritebuild.review.routes import HTML, PAGE, Reply, Routes, of_error, of_json, of_refusal
-from spritebuild.review.session import Session
+from spritebuild.review.routes import HTML, Answers, Reply, of_error, of_json, of_refusal
 
 LOOPBACK = "127.0.0.1"
 LARGEST_BODY = 32 << 20  # bytes; 100,000 decisions
@@ -38,15 +37,15 @@ ALWAYS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a session on a port of the loopback address; a free one for port 0. Raises OSError for one in use."""
+    """Serves answers on a port of the loopback address; a free one for port 0. Raises OSError for one in use."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, session: Session, port: int = 0, page: Path = PAGE) -> None:
+    def __init__(self, routes: Answers, port: int = 0) -> None:
         super().__init__((LOOPBACK, port), Handler)
         self.guard = Guard(self.server_port)
-        self.routes = Routes(session, page)
+        self.routes = routes
 
     def server_bind(self) -> None:
         """As a TCP server does: no name is looked up for the address."""
@@ -148,6 +147,9 @@ class Handler(BaseHTTPRequestHandler):
         return Reply(refused.status, page.encode(), HTML)
 
     def _send(self, reply: Reply) -> None:
+        if reply.stream is not None:
+            self._send_stream(reply, reply.stream)
+            return
         tag = f'"{reply.tag}"' if reply.tag else ""
         if tag and reply.status == 200 and tag in (self.headers.get("If-None-Match") or ""):
             reply = Reply(304, tag=reply.tag, forever=reply.forever, type=reply.type)
@@ -170,6 +172,19 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD" and reply.status != 304:
             self.wfile.write(reply.body if packed is None else packed)
+
+    def _send_stream(self, reply: Reply, pieces: Iterable[bytes]) -> None:
+        """Send pieces as they come; the connection ends with them."""
+        self.close_connection = True
+        self.send_response(reply.status)
+        for name, value in {**ALWAYS, **reply.headers, "Content-Type": reply.type, "Cache-Control": "no-store"}.items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server itself refuses: it says so without a word of the request, and closes."""

@@ -15,6 +15,7 @@ import pytest
 from gallery import Gallery, gallery
 from numpy.typing import NDArray
 
+from spritebuild.review.routes import Routes
 from spritebuild.review.server import Server
 from spritebuild.review.session import Session
 from spritebuild_stages.images import png
@@ -154,7 +155,7 @@ def chromium() -> Iterator[Any]:
 def serving(spritefile: Path) -> Iterator[Server]:
     """The review of a project, in a thread."""
     session = Session(spritefile)
-    with contextlib.closing(session), Server(session) as server:
+    with contextlib.closing(session), Server(Routes(session)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

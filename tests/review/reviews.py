@@ -15,6 +15,7 @@ from projects import Project
 
 from spritebuild import approve
 from spritebuild.approve import Choice
+from spritebuild.review.routes import Routes
 from spritebuild.review.server import Server
 from spritebuild.review.session import Session
 from spritebuild.status import Status
@@ -88,7 +89,7 @@ class Review:
 
     def __init__(self, session: Session, page: Path) -> None:
         self.session = session
-        self.server = Server(session, page=page)
+        self.server = Server(Routes(session, page))
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
         self.visitors: list[Visitor] = []
