@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from gallery import Gallery, gallery
 from numpy.typing import NDArray
+from visits import chromium
 
 from spritebuild.review.routes import Routes
 from spritebuild.review.server import Server
 from spritebuild.review.session import Session
 from spritebuild_stages.images import png
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHOWN = '[data-shown]:not([data-shown=""])'
 
 # Notes which asset is shown, of which bytes, and when, after every change of the page.
@@ -135,20 +133,6 @@ class Review:
         """Decision and comment by path, as the server has them once all are sent."""
         self.wait("() => document.querySelector('.progress').getAttribute('aria-busy') === 'false'")
         return {path: (mark.decision, mark.comment) for path, mark in self.session.decisions.marks.items()}
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """A headless Chromium; skips the test where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextlib.contextmanager

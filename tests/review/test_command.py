@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 from projects import Project
-from reviews import POTION, Visitor
+from reviews import POTION
+from visits import Visitor
 
 from spritebuild import approve, lock
 from spritebuild.errors import UsageError

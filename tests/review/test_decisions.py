@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 from projects import Project
-from reviews import HOSTILE, POTION, SHEET, Visitor
+from reviews import HOSTILE, POTION, SHEET
+from visits import Visitor
 
 from spritebuild import approve
 from spritebuild.approve import Choice

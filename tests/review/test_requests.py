@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from projects import Project
-from reviews import POTION, raw
+from reviews import POTION
+from visits import raw
 
 from spritebuild.review.decisions import NAME
 from spritebuild.review.server import LARGEST_BODY

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from projects import Project
-from reviews import POTION, SHEET, raw
+from reviews import POTION, SHEET
+from visits import raw
 
 from spritebuild import digest
 
