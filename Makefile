@@ -30,7 +30,7 @@ consumers: $(READY)  ## exports in the real engines, those that are there; npm f
 	cd tests/consumers/godot4 && npm ci --no-audit --no-fund
 	$(BIN)/pytest tests/consumers
 
-review-page:  ## types and bundle of the review page (npm)
+review-page:  ## types and bundles of the pages of review and watch (npm)
 	cd review-page && npm ci --no-audit --no-fund && npm run check && npm run build
 
 schema: $(READY)  ## docs/spritefile.schema.json and docs/spritefile.md
