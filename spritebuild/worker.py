@@ -41,6 +41,8 @@ class Worker:
         self.log = log
         self._answer = answer
         self._sent = 0  # groups
+        self._hearing = threading.Lock()
+        self._dead = False
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -67,8 +69,9 @@ class Worker:
 
     def hear(self, answer: Callable[[Worker, Mapping[str, Any]], None]) -> bool:
         """Give the answers of later groups to somebody else; says whether the child lives."""
-        self._answer = answer
-        return self._process.poll() is None
+        with self._hearing:
+            self._answer = answer
+            return not self._dead
 
     def drop(self) -> None:
         """Ask the child to end the group that it was given last once the action at hand is finished."""
@@ -95,7 +98,9 @@ class Worker:
         for line in self._process.stdout:
             if line.endswith(b"\n"):  # else the child was killed while it wrote
                 self._answer(self, json.loads(line))
-        self._answer(self, {"died": self._process.wait()})
+        with self._hearing:  # whoever hears from now on is told by `hear`
+            self._dead, answer = True, self._answer
+        answer(self, {"died": self._process.wait()})
 
 
 def import_path() -> str:
