@@ -200,9 +200,10 @@ def test_nothing_of_the_project_is_changed(planted: Any) -> None:
 # No false alarm
 
 
-@pytest.fixture
-def clean(project: Project) -> Project:
-    """Sprites of three kinds, a palette that is chosen from them, a sheet and an export; built."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Sprites of three kinds, a palette that is chosen from them, a sheet and an export; built once."""
+    project = Project(tmp_path_factory.mktemp("built") / "island")
     finish = [{"op": "alpha", "threshold": 128}, {"op": "quantize", "palette": "chosen"}]
     project.write(
         {
@@ -221,6 +222,14 @@ def clean(project: Project) -> Project:
     done = project.cli("build")
     assert done.returncode == 0, done.stderr
     return project
+
+
+@pytest.fixture
+def clean(built: Project, tmp_path: Path) -> Project:
+    """A copy of that, of which the next build says that there is nothing to do."""
+    copy = built.clone(tmp_path / "island", assets=True, store=True)
+    assert copy.build().ran == []
+    return copy
 
 
 def test_clean_project_is_verified_byte_for_byte(clean: Project) -> None:
