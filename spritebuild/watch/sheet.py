@@ -112,7 +112,7 @@ class Sheet(Status):
     def expected(self, action: str, reason: str) -> None:
         card = self._cards.get(action.partition(":")[0])
         if card is not None:
-            why = card.why if card.why or reason.startswith(WAITS) else reason
+            why = card.why if card.why or reason.startswith(WAITS) or self._draft else reason
             self._put(replace(card, state="draft" if card.state == "draft" else "waiting", why=why, error=""))
 
     def started(self, action: str, stage: str, reason: str) -> None:
@@ -134,19 +134,18 @@ class Sheet(Status):
             self._put(replace(card, state="final", picture=picture, changed=changed, error="", pages=pages))
 
     def failed(self, action: str, stage: str, error: str) -> None:
-        if self._read is None:
-            return
+        if self._read is None or self._draft:
+            return  # it fails in its own quality as well, and is told then
         graph, reached, todo = self._read.graph, set(), [action]
         while todo:
             id = todo.pop()
             if id not in reached:
                 reached.add(id)
                 todo += graph.consumers.get(id, ())
-        for target in {id.partition(":")[0] for id in reached}:
-            if target in self._cards:
-                own = action.partition(":")[0] == target
-                words = error if own else f"needs {action}, which failed\n{error}"
-                self._put(replace(self._cards[target], state="failed", error=words[:LONGEST]))
+        own, told = action.partition(":")[0], f"needs {action}, which failed\n{error}"
+        targets = {id.partition(":")[0] for id in reached} & self._cards.keys()
+        words = {target: (error if target == own else told)[:LONGEST] for target in targets}
+        self._put(*(replace(self._cards[target], state="failed", error=text) for target, text in words.items()))
 
     def planned(self, to_run: Mapping[str, int]) -> None:
         self._say(state="building", error=None)
@@ -180,8 +179,8 @@ class Sheet(Status):
             "faults": faults[:20],
             "more": max(0, len(faults) - 20),
         }
-        for card in [card for card in self._cards.values() if card.state in ("waiting", "drawing")]:
-            self._put(replace(card, state="final" if card.picture else "waiting"))
+        left = [card for card in self._cards.values() if card.state in ("waiting", "drawing")]
+        self._put(*(replace(card, state="final" if card.picture else "waiting") for card in left))
         self._say(state="broken", error=told)
 
     def end(self) -> None:
@@ -190,13 +189,14 @@ class Sheet(Status):
             self._ended = True
             self._changing.notify_all()
 
-    def _put(self, card: Card) -> None:
+    def _put(self, *cards: Card) -> None:
         with self._changing:
-            if self._cards.get(card.name) != card:
-                self._number += 1
+            changed = [card for card in cards if self._cards.get(card.name) != card]
+            self._number += bool(changed)
+            for card in changed:
                 self._cards[card.name] = card
                 self._seen[card.name] = self._number
-                self._changing.notify_all()
+            self._changing.notify_all()
 
     def _say(self, **about: Any) -> None:
         with self._changing:
