@@ -200,14 +200,15 @@ def test_an_interrupted_watch_ends_at_once_and_leaves_nothing_half(project: Proj
     with watching(project) as watch:
         watch.until("finished", action="sprites.fast:paint")
         deadline = time.monotonic() + 30
-        while not (project.root / "drawn.txt").exists() and time.monotonic() < deadline:
+        notes = project.root / "drawn.txt"
+        while not (notes.exists() and notes.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
         began = time.monotonic()
         code, said = watch.end(by)
         assert time.monotonic() - began < 15, "not when the picture is finished"
         assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[by]
         assert "everything finished so far is stored" in said
-    worker = int((project.root / "drawn.txt").read_text().split()[0])
+    worker = int(notes.read_text().split()[0])
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert [*project.assets()] in ([], ["assets/fast.png"])
