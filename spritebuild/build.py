@@ -10,16 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock, picks
+from spritebuild import digest, idle, lock, picks, tiers
 from spritebuild.deliver import Delivery
-from spritebuild.errors import LockError, MachineError, SpritebuildError
+from spritebuild.errors import LockError, MachineError, SpritebuildError, UsageError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.licences import check_policy
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
-from spritebuild.project import Project, held
+from spritebuild.project import Project, held, of_quality
 from spritebuild.run import Options, Result, run
+from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
 from spritebuild.supply import declared, share, supply, words, writes_after_builds
@@ -39,6 +40,7 @@ class Request:
     options: Options = field(default_factory=Options)
     checks: bool = False  # whether this is for the checks of the art, and nothing else
     offline: bool = False
+    quality: Quality | None = None  # of all sprites, whatever is declared: they are installed apart
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -48,7 +50,11 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     """
     started = time.monotonic()
     damaged: Counter[str] = Counter()
+    if request.quality is not None and request.locked:
+        raise UsageError("the lock knows no quality but the declared one", hint="say --locked or --quality, not both")
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
+        if request.quality is not None:
+            project = of_quality(project, request.quality)
         while True:
             try:
                 return _build(project, request, status, started)
@@ -73,12 +79,15 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
 
     todo = planned()
-    installer = Installer(project.root, project.store, project.known.lock, project.known.files)
+    installer = Installer(project.home, project.store, project.known.lock, project.known.files)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
         if path in todo.present and not lock.is_folder(path):
             installer.refuse_foreign(path, todo.present[path])
     with machine_errors():
-        idle.forget(project.root)
+        if project.quality is None:
+            idle.forget(project.root)
+        else:
+            project.home.mkdir(parents=True, exist_ok=True)
         project.store.fresh_scratch()
     _adopt(project, todo)
     if not request.offline:
@@ -118,12 +127,15 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
         project.store.settle()
-    if result.ran and not request.offline:
+    if result.ran and not request.offline and project.quality is None:
         _share(project, chosen, status)
+    if project.quality is not None:
+        said = tiers.words(project.spritefile.quality, project.quality)
+        status.message(f"{said}; assets are below {project.home.relative_to(project.root)}")
     _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
     delivery.raise_refusals()
-    if whole:
+    if whole and project.quality is None:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
 
@@ -213,11 +225,11 @@ def _adopt(project: Project, todo: Plan) -> None:
                             entry = project.known.lock[path]
                             places = zip(entry.files, entry.installed(), strict=True)
                             files = {
-                                file: project.store.put((project.root / place).read_bytes()) for file, place in places
+                                file: project.store.put((project.home / place).read_bytes()) for file, place in places
                             }
                             project.store.put(digest.canonical(files))
                         else:
-                            project.store.put((project.root / path).read_bytes())
+                            project.store.put((project.home / path).read_bytes())
 
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:

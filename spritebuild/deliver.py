@@ -134,8 +134,8 @@ class Delivery:
     def write_lock(self) -> None:
         """Write the lock, and what its platforms are, if that changes anything."""
         # The platforms first: an entry that is locked is not judged again, so nothing would ever add its platform.
-        lock.write_platforms(self.project.root, self.platforms, self.entries.values(), self.project.store.scratch)
-        lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
+        lock.write_platforms(self.project.home, self.platforms, self.entries.values(), self.project.store.scratch)
+        lock.write(self.project.home, self.entries.values(), scratch=self.project.store.scratch)
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
         known, platform = self.project.known.lock.get(path), self._platform(action)

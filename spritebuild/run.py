@@ -211,7 +211,7 @@ class _Runner:
                 idle = Worker(log, lambda worker, message: self.events.put(("answer", (worker, message))))
                 self.workers[idle] = []
             (kind, affinity), ids = next(iter(self.waiting.items()))
-            most = 1 if ids[0] in self.alone else min(len(ids), GROUP)
+            most = 1 if ids[0] in self.alone else min(len(ids), self._group(kind, ids[0]))
             group = [ids.popleft() for _ in range(max(1, most - 1) if self.options.regroup else most)]
             if not ids:
                 del self.waiting[kind, affinity]
@@ -225,6 +225,12 @@ class _Runner:
                     "actions": [self._message(id) for id in group],
                 }
             )
+
+    def _group(self, kind: str, first: str) -> int:
+        """How many actions go to a worker at once: about GROUP, in whole batches, since short ones are padded."""
+        stage = self.stages[kind]
+        batch = stage.together(stage.Params.model_validate(self.graph.actions[first].params))
+        return -(-GROUP // batch) * batch
 
     def _worker_limit(self) -> int:
         """One worker; more only where the device is the CPU and a second one's start is worth its seconds."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spritebuild import idle
-from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.options import find, json_option, quality_option, spritefile_option
+
+if TYPE_CHECKING:
+    from spritebuild.spritefile.tiers import Quality
 
 
 @click.command()
@@ -20,6 +24,7 @@ from spritebuild.cli.options import find, json_option, spritefile_option
 @click.option("--rebuild", is_flag=True, help="Run the targets' actions again, whatever is known of them.")
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
+@quality_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -30,6 +35,7 @@ def build(
     rebuild: bool,
     locked: bool,
     offline: bool,
+    quality: Quality | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -37,7 +43,7 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and idle.unchanged(root, path.name):
+    if not targets and not rebuild and quality is None and idle.unchanged(root, path.name):
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit
@@ -53,5 +59,7 @@ def build(
 
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
     with status_for(quiet=quiet, as_json=as_json) as status:
-        request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline)
+        request = Request(
+            targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline, quality=quality
+        )
         status.ended(run_build(path, request, status))

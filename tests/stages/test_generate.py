@@ -357,7 +357,8 @@ def test_running_out_of_memory_says_what_to_do(fresh: Studio) -> None:
         "  batch     4\n"
         "  reported  CUDA out of memory. Tried to allocate 2.00 GiB.\n"
         "\n"
-        "hint: set batch = 2 (the images will differ), use dtype bf16, or end other programs on the device"
+        'hint: set batch = 2, memory = "sliced" or dtype = "bf16" (the images will differ), '
+        "or end other programs on the device"
     )
 
 
