@@ -20,6 +20,7 @@ from spritebuild.licences import check_policy
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held, of_quality
 from spritebuild.run import Options, Result, run
+from spritebuild.spans import timed
 from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
@@ -55,6 +56,8 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
         if request.quality is not None:
             project = of_quality(project, request.quality)
+        if request.options.spans is not None:
+            request.options.spans.add("resolve", "MainThread", started, time.monotonic())
         while True:
             try:
                 return _build(project, request, status, started)
@@ -75,8 +78,11 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if request.locked:
         require_locked(project)
 
+    spans = request.options.spans
+
     def planned() -> Plan:
-        return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
+        with timed(spans, "plan"):
+            return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
 
     todo = planned()
     installer = Installer(project.home, project.store, project.known.lock, project.known.files)
@@ -91,11 +97,12 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         project.store.fresh_scratch()
     _adopt(project, todo)
     if not request.offline:
-        with machine_errors():
+        with machine_errors(), timed(spans, "pull"):
             todo = supply(project, todo, planned, status)
-    sources = fetch(project, todo)
+    with timed(spans, "fetch"):
+        sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
-    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
+    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys), spans=spans)
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
@@ -126,7 +133,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             delivery.remove_stale()
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
-        project.store.settle()
+        with timed(spans, "store"):
+            project.store.settle()
     if result.ran and not request.offline and project.quality is None:
         _share(project, chosen, status)
     if project.quality is not None:

@@ -24,6 +24,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.libraries import Libraries
 from spritebuild.plan import Plan, describe, input_digests
+from spritebuild.spans import Spans, timed
 from spritebuild.stage import Context, Stages
 from spritebuild.status import Status
 from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
@@ -43,6 +44,7 @@ class Options:
     keep_going: bool = False
     threads: int = 1
     workers: int | None = None  # at most; as many as jobs unless said
+    spans: Spans | None = None  # where somebody asked what takes how long
     regroup: bool = False  # whether workers get other groups than a build would give them: other neighbors in a batch
 
 
@@ -222,6 +224,7 @@ class _Runner:
                     "own": str(self.stages.own) if self.stages.own else None,
                     "memory": str(self.store.root / "probes"),
                     "threads": self.options.threads,
+                    "profile": self.options.spans is not None,
                     "actions": [self._message(id) for id in group],
                 }
             )
@@ -288,9 +291,11 @@ class _Runner:
             folder = folder or self._new_folder()
             prepared = self._prepare(action, folder)
             inputs = prepared["inputs"]
-            ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
+            with timed(self.options.spans, action.stage, id):
+                ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
             notes = {**(notes or {}), "versions": self.libraries.of(type(stage).__module__)}
-            digests = self._collect(action, folder)
+            with timed(self.options.spans, "store", id):
+                digests = self._collect(action, folder)
             return _Outcome(id, notes, time.monotonic() - started, folder, digests)
         except SpritebuildError as error:
             error.message = _in_the_users_words(error.message, action, inputs)
@@ -301,7 +306,8 @@ class _Runner:
     def _taken(self, made: _Outcome) -> _Outcome:
         """Store what a worker made."""
         try:
-            digests = self._collect(self.graph.actions[made.id], made.folder)
+            with timed(self.options.spans, "store", made.id):
+                digests = self._collect(self.graph.actions[made.id], made.folder)
             os.rmdir(made.folder)
             return made._replace(digests=digests)
         except BaseException as error:
@@ -335,6 +341,10 @@ class _Runner:
         elif "failed" in message:
             self.workers[worker] = []
             self._group_failed([id for id in group if id], message)
+        elif "spent" in message:
+            if self.options.spans is not None:
+                what, began, ended = message["spent"]
+                self.options.spans.add(what, worker.log.stem, began, ended)
         elif "say" in message:
             self.status.message(message["say"])
         elif "died" in message:
@@ -387,7 +397,8 @@ class _Runner:
         for warning in outcome.notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
         key, _ = self.keys[id]
-        self.store.record(key, id, trace, now=stage.device != "cpu")
+        with timed(self.options.spans, "store", id):
+            self.store.record(key, id, trace, now=stage.device != "cpu")
         self.made[key] = outcome.digests
         if stage.resumable:
             self.store.commit()

@@ -385,6 +385,11 @@ class Store:
         for key, outputs in self._read("SELECT key, outputs FROM traces"):
             yield key, json.loads(outputs)
 
+    def seconds(self) -> Iterator[tuple[str, str, float]]:
+        """Every committed trace's key, action and seconds."""
+        query = "SELECT key, action, coalesce(json_extract(provenance, '$.seconds'), 0) FROM traces"
+        return ((key, action, float(seconds)) for key, action, seconds in self._read(query))
+
     def forget(self, keys: Iterable[str]) -> None:
         """Drop traces."""
         self._many("DELETE FROM traces WHERE key=?", ((key,) for key in keys))

@@ -127,13 +127,13 @@ class Generate(TorchStage):
             model.check_prompt(action.params.negative)
         batch, cautions = self._batch(model, settings, first, context)
         items = [Item(action.params.prompt, action.params.negative, action.params.seed) for action in actions]
-        for index, drawn in enumerate(_drawn(model, items, batch, settings, ahead=model.device != "cpu")):
+        for index, (drawn, seconds) in enumerate(_drawn(model, items, batch, settings, ahead=model.device != "cpu")):
             with model.timed("write"):
                 png.write(actions[index].outputs.image, drawn.rgba, mark=actions[index].params.mark)
             warnings = [*cautions, *_item_cautions(model, items[index], settings)]
             if drawn.blanked:
                 warnings.append("the model's own safety checker blanked the image")
-            notes = {"batch": batch, "device": model.device, "warnings": warnings}
+            notes = {"batch": batch, "device": model.device, "warnings": warnings, "seconds": round(seconds, 4)}
             yield index, notes if model.rung == "resident" else {**notes, "memory": model.rung}
 
     def _model(self, action: BoundAction, context: Context) -> TextToImage:
@@ -207,16 +207,17 @@ class Generate(TorchStage):
 
 def _drawn(
     model: TextToImage, items: Sequence[Item], batch: int, settings: Settings, *, ahead: bool
-) -> Iterator[Drawn]:
-    """The images of items in their order, made batch by batch; short batches are padded.
+) -> Iterator[tuple[Drawn, float]]:
+    """The images of items in their order, made batch by batch, and the seconds of each; short batches are padded.
 
     With `ahead` a batch is begun before the images of the last one are handed out: the device computes while the CPU
     writes files. Where the CPU is the device there is nothing to gain.
     """
 
-    def draw(start: int) -> list[Drawn]:
-        group = items[start : start + batch]
-        return model.draw([*group, *[group[0]] * (batch - len(group))], settings)[: len(group)]
+    def draw(start: int) -> list[tuple[Drawn, float]]:
+        group, began = items[start : start + batch], time.monotonic()
+        images = model.draw([*group, *[group[0]] * (batch - len(group))], settings)[: len(group)]
+        return [(image, (time.monotonic() - began) / len(group)) for image in images]
 
     if not ahead:
         for start in range(0, len(items), batch):

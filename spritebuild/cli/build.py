@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
 @quality_option
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False), help="Write what took how long, for Perfetto."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -36,6 +39,7 @@ def build(
     locked: bool,
     offline: bool,
     quality: Quality | None,
+    profile: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -43,7 +47,7 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and quality is None and idle.unchanged(root, path.name):
+    if not targets and not rebuild and quality is None and profile is None and idle.unchanged(root, path.name):
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit
@@ -55,11 +59,18 @@ def build(
     from spritebuild.build import Request
     from spritebuild.build import build as run_build
     from spritebuild.cli.progress import status_for
+    from spritebuild.files import machine_errors
     from spritebuild.run import Options
+    from spritebuild.spans import Spans
 
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
+    spans = Spans() if profile is not None else None
     with status_for(quiet=quiet, as_json=as_json) as status:
-        request = Request(
-            targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline, quality=quality
-        )
-        status.ended(run_build(path, request, status))
+        options = Options(jobs, keep_going, threads, spans=spans)
+        request = Request(targets, rebuild, locked, options, offline=offline, quality=quality)
+        try:
+            status.ended(run_build(path, request, status))
+        finally:
+            if spans is not None and profile is not None:
+                with machine_errors():
+                    spans.write(profile)
