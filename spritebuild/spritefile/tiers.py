@@ -27,7 +27,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 class Tier(Table):
-    """What a quality makes of what a look says."""
+    """What a quality makes of what a look says; `standard` is what it says."""
 
     steps: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None, description="The factor on the number of denoising steps; 0.4 for draft and 2 for high unless said."
