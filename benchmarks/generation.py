@@ -84,6 +84,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--batches", default=",".join(map(str, BATCHES)), help="tried (default: %(default)s)")
     parser.add_argument("--way", default="", help="batch,processes,threads[,cl] of the script: no tuning")
+    parser.add_argument(
+        "--loop-threads",
+        type=int,
+        default=0,
+        help="of the loop of one image a call; as many as torch likes unless said",
+    )
     parser.add_argument("--folder", type=Path, help="where models of random weights are kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="generation-") as temporary:
@@ -100,7 +106,7 @@ def _measure(name: str, work: Work, options: argparse.Namespace, folder: Path) -
     tuned = _given(options.way) if options.way else _tuned(work, batches, folder)
     # As many processes as a build has workers, a thread each: threads that wait for each other lose more than they win.
     ours = Way(tuned.batch, 1 if _has_gpu() else os.cpu_count() or 1, 1)
-    loop = Way(1, 1, 0)
+    loop = Way(1, 1, options.loop_threads)
     found: dict[str, list[Rates]] = {}
     verdict = ""
     for number in range(options.rounds):
