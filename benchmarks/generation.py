@@ -88,7 +88,7 @@ def main() -> None:
         "--loop-threads",
         type=int,
         default=0,
-        help="of the loop of one image a call; as many as torch likes unless said",
+        help="of one image a call; as many as torch likes unless said",
     )
     parser.add_argument("--folder", type=Path, help="where models of random weights are kept")
     options = parser.parse_args()

@@ -126,6 +126,7 @@ class _Runner:
         self.made: dict[str, Mapping[str, str]] = {}
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
+        self.loaded: dict[Worker, tuple[str, Hashable]] = {}  # what each did last: a stage, and an affinity
         self.platforms: dict[str, Mapping[str, str]] = {}
         self.libraries = Libraries()
         self.alone: set[str] = set()
@@ -212,7 +213,8 @@ class _Runner:
                 log = self.store.root / "logs" / f"worker-{len(self.workers)}.log"
                 idle = Worker(log, lambda worker, message: self.events.put(("answer", (worker, message))))
                 self.workers[idle] = []
-            (kind, affinity), ids = next(iter(self.waiting.items()))
+            kind, affinity = self.loaded[idle] = self._most_alike(self.loaded.get(idle))
+            ids = self.waiting[kind, affinity]
             most = 1 if ids[0] in self.alone else min(len(ids), self._group(kind, ids[0]))
             group = [ids.popleft() for _ in range(max(1, most - 1) if self.options.regroup else most)]
             if not ids:
@@ -228,6 +230,12 @@ class _Runner:
                     "actions": [self._message(id) for id in group],
                 }
             )
+
+    def _most_alike(self, last: tuple[str, Hashable] | None) -> tuple[str, Hashable]:
+        """What waits and has most in common with what a worker did last; of equals, what has waited longest."""
+        if last is None:
+            return next(iter(self.waiting))
+        return max(self.waiting, key=lambda other: _in_common(last, other))
 
     def _group(self, kind: str, first: str) -> int:
         """How many actions go to a worker at once: about GROUP, in whole batches, since short ones are padded."""
@@ -424,6 +432,17 @@ class _Runner:
                 self.missing[consumer] -= 1
                 if self.missing[consumer] == 0 and consumer in self.unfinished:
                     self.ready.append(consumer)
+
+
+def _in_common(one: tuple[str, Hashable], other: tuple[str, Hashable]) -> int:
+    """How much of two affinities of a stage is the same, from the front: the dearest to change is the first."""
+    (kind, first), (other_kind, second) = one, other
+    if kind != other_kind:
+        return 0
+    if not isinstance(first, tuple) or not isinstance(second, tuple):
+        return 1 + (first == second)
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return 1 + sum(1 for _ in pairs)
 
 
 def _in_the_users_words(message: str, action: Action, paths: Mapping[str, str]) -> str:

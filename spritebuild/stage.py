@@ -91,7 +91,10 @@ class Stage:
     Outputs: ClassVar[type[Outputs]] = Outputs
 
     def affinity(self, params: Any, inputs: Mapping[str, str]) -> Hashable:
-        """Actions of equal affinity go to `run_batch` together; `inputs` are digests by name. Never changes bytes."""
+        """Actions of equal affinity go to `run_batch` together; `inputs` are digests by name. Never changes bytes.
+
+        Of a tuple, the first is the dearest to change: a worker goes on with what has most of it in common.
+        """
         return None
 
     def together(self, params: Any) -> int:

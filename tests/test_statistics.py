@@ -117,7 +117,10 @@ def test_bench_of_what_no_sprite_uses_is_a_mistake(device: Project, island: Proj
 
 def test_a_failure_while_measuring_is_the_stages_own(device: Project) -> None:
     source = (device.root / "stages/press.py").read_text()
-    device.file("stages/press.py", source.replace('yield index, {"group"', 'raise ValueError("no ink")\n            yield {"group"'))
+    device.file(
+        "stages/press.py",
+        source.replace('yield index, {"group"', 'raise ValueError("no ink")\n            yield {"group"'),
+    )
     with pytest.raises(StageError, match="no ink"):
         CliRunner().invoke(bench, ["-f", str(device.root)], catch_exceptions=False)
     assert not list((device.root / ".spritebuild").glob("bench-*"))

@@ -150,9 +150,7 @@ KEYED = ("memory", "memory", "kernels")
 
 
 @pytest.mark.parametrize(("pieces", "kernels"), [("tiled", "plain"), ("full", "channels-last")])
-def test_what_is_computed_otherwise_is_still_the_same_in_every_slot(
-    pieces: memory.Memory, kernels: Any
-) -> None:
+def test_what_is_computed_otherwise_is_still_the_same_in_every_slot(pieces: memory.Memory, kernels: Any) -> None:
     model = TextToImage(MODEL, "fp32", 1, pieces, kernels)
     assert slots_agree(lambda items: model.draw(items, SETTINGS), 2)
 
