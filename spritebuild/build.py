@@ -10,16 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock, picks
+from spritebuild import digest, idle, lock, picks, tiers
 from spritebuild.deliver import Delivery
-from spritebuild.errors import LockError, MachineError, SpritebuildError
+from spritebuild.errors import LockError, MachineError, SpritebuildError, UsageError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.licences import check_policy
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
-from spritebuild.project import Project, held
+from spritebuild.project import Project, held, of_quality
 from spritebuild.run import Options, Result, run
+from spritebuild.spans import timed
+from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
 from spritebuild.supply import declared, share, supply, words, writes_after_builds
@@ -39,6 +41,7 @@ class Request:
     options: Options = field(default_factory=Options)
     checks: bool = False  # whether this is for the checks of the art, and nothing else
     offline: bool = False
+    quality: Quality | None = None  # of all sprites, whatever is declared: they are installed apart
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -47,12 +50,18 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     Raises the first failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
+    if request.quality is not None and request.locked:
+        raise UsageError("the lock knows no quality but the declared one", hint="say --locked or --quality, not both")
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
+        if request.options.spans is not None:
+            request.options.spans.add("resolve", "MainThread", started, time.monotonic())
         return build_held(project, request, status, started)
 
 
 def build_held(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
     """The same of a project that this process holds; `started` is the monotonic time since which seconds count."""
+    if request.quality is not None:
+        project = of_quality(project, request.quality)
     damaged: Counter[str] = Counter()
     while True:
         try:
@@ -74,24 +83,31 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if request.locked:
         require_locked(project)
 
+    spans = request.options.spans
+
     def planned() -> Plan:
-        return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
+        with timed(spans, "plan"):
+            return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
 
     todo = planned()
-    installer = Installer(project.root, project.store, project.known.lock, project.known.files)
+    installer = Installer(project.home, project.store, project.known.lock, project.known.files)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
         if path in todo.present and not lock.is_folder(path):
             installer.refuse_foreign(path, todo.present[path])
     with machine_errors():
-        idle.forget(project.root)
+        if project.quality is None:
+            idle.forget(project.root)
+        else:
+            project.home.mkdir(parents=True, exist_ok=True)
         project.store.fresh_scratch()
     _adopt(project, todo)
     if not request.offline:
-        with machine_errors():
+        with machine_errors(), timed(spans, "pull"):
             todo = supply(project, todo, planned, status)
-    sources = fetch(project, todo)
+    with timed(spans, "fetch"):
+        sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
-    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
+    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys), spans=spans)
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.to_run():
         status.expected(decision.action, decision.reason)
@@ -124,13 +140,17 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             delivery.remove_stale()
         delivery.write_lock()
         _remember(project, todo, result, whole=whole)
-        project.store.settle()
-    if result.ran and not request.offline:
+        with timed(spans, "store"):
+            project.store.settle()
+    if result.ran and not request.offline and project.quality is None:
         _share(project, chosen, status)
+    if project.quality is not None:
+        said = tiers.words(project.spritefile.quality, project.quality)
+        status.message(f"{said}; assets are below {project.home.relative_to(project.root)}")
     _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
     delivery.raise_refusals()
-    if whole:
+    if whole and project.quality is None:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
 
@@ -220,11 +240,11 @@ def _adopt(project: Project, todo: Plan) -> None:
                             entry = project.known.lock[path]
                             places = zip(entry.files, entry.installed(), strict=True)
                             files = {
-                                file: project.store.put((project.root / place).read_bytes()) for file, place in places
+                                file: project.store.put((project.home / place).read_bytes()) for file, place in places
                             }
                             project.store.put(digest.canonical(files))
                         else:
-                            project.store.put((project.root / path).read_bytes())
+                            project.store.put((project.home / path).read_bytes())
 
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:

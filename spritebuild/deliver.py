@@ -15,6 +15,7 @@ from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.lock import Entry
 from spritebuild.project import Project
+from spritebuild.spans import Spans, timed
 from spritebuild.status import Status
 
 INSTALL_EVERY = 1.0  # seconds: finished assets appear in the project while the build goes on
@@ -37,6 +38,7 @@ class Delivery:
     platforms: dict[str, Mapping[str, str]] = field(default_factory=dict)
     made_on: dict[str, Mapping[str, str]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    spans: Spans | None = None
     installed: int = 0
     removed: int = 0
     delivered: float = field(default_factory=time.monotonic)
@@ -79,7 +81,7 @@ class Delivery:
 
     def deliver(self) -> None:
         """Install what is pending, and look at what is new, all of it at once: that is cheaper than one by one."""
-        with machine_errors():
+        with machine_errors(), timed(self.spans, "install"):
             for path, seen in self._looks(self.unseen).items():
                 self.entries[path] = replace(self.entries[path], looks=seen)
             self.unseen.clear()
@@ -135,8 +137,8 @@ class Delivery:
     def write_lock(self) -> None:
         """Write the lock, and what its platforms are, if that changes anything."""
         # The platforms first: an entry that is locked is not judged again, so nothing would ever add its platform.
-        lock.write_platforms(self.project.root, self.platforms, self.entries.values(), self.project.store.scratch)
-        lock.write(self.project.root, self.entries.values(), scratch=self.project.store.scratch)
+        lock.write_platforms(self.project.home, self.platforms, self.entries.values(), self.project.store.scratch)
+        lock.write(self.project.home, self.entries.values(), scratch=self.project.store.scratch)
 
     def _entry(self, action: Action, path: str, made: str) -> Entry:
         known, platform = self.project.known.lock.get(path), self._platform(action)

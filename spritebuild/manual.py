@@ -15,7 +15,7 @@ def reference() -> str:
     parts = [_INTRODUCTION]
     for table, title in _TABLES.items():
         definition = definitions[title]
-        heading = f"[{table}]" if table in ("project", "store") else f"[{table}.NAME]"
+        heading = _HEADINGS.get(table, f"[{table}.NAME]")
         parts.append(f"## `{heading}`\n\n{definition['description']}\n\n{_keys(definition, definitions)}")
         if title in TRAINED:
             params = definition["properties"]["train"]
@@ -49,8 +49,10 @@ _TABLES = {
     "sprites": "Sprite",
     "sheets": "Sheet",
     "exports": "Export",
+    "quality": "Tier",
     "store": "SharedStore",
 }
+_HEADINGS = {"project": "[project]", "store": "[store]", "quality": "[quality.draft]` and `[quality.high]"}
 _INTRODUCTION = """\
 # The spritefile
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spritebuild import digest, idle, lock, pins
@@ -19,6 +19,7 @@ from spritebuild.plan import Known
 from spritebuild.remote import Declaration, Remote
 from spritebuild.resolve import resolve
 from spritebuild.spritefile import Spritefile, load
+from spritebuild.spritefile.tiers import Quality
 from spritebuild.stage import Stages
 from spritebuild.status import Status
 from spritebuild.store import Store
@@ -35,10 +36,16 @@ class Project:
     known: Known
     remote: Remote
     declared_by: Mapping[str, digest.Signature]  # stage files and pins as they were when they were read, by path
+    quality: Quality | None = None  # where all sprites are of one that is asked for, whatever is declared
 
     @property
     def root(self) -> Path:
         return self.spritefile.root
+
+    @property
+    def home(self) -> Path:
+        """The folder that assets and their lock are in: the project's own, unless a quality is asked for."""
+        return self.root if self.quality is None else home(self.root, self.quality)
 
     @property
     def store(self) -> Store:
@@ -77,6 +84,31 @@ def held(
                 reading.save()
     finally:
         reading.close()
+
+
+def home(root: Path, quality: Quality) -> Path:
+    """Where the assets of a quality that was asked for are: apart, since they are not what is declared."""
+    return idle.state_folder(root) / "quality" / quality
+
+
+def of_quality(project: Project, quality: Quality) -> Project:
+    """An opened or held project with every sprite in that quality, whatever is declared; as long as that is open.
+
+    It has the same store, and keys of its own. Its assets and its lock lie apart: the project's are not touched.
+    """
+    place = home(project.root, quality)
+    store = project.store.spaced(quality)
+    graph = resolve(
+        project.spritefile,
+        project.stages,
+        project.pins,
+        project.known.files,
+        locked=project.known.lock,  # for what was picked
+        quality=quality,
+    )
+    with machine_errors():
+        known = replace(project.known, root=str(place), lock=lock.read(place), store=store)
+    return replace(project, graph=graph, known=known, quality=quality)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from spritebuild import digest, fits, picks
+from spritebuild import digest, fits, picks, tiers
 from spritebuild.assemblies import Assemblies, folder_of, marked, matching
 from spritebuild.errors import SpritefileError
 from spritebuild.faults import Faults, Where, dotted
@@ -30,6 +30,7 @@ from spritebuild.pins import Pin
 from spritebuild.ranks import Candidates, Ranks
 from spritebuild.spritefile import Palette, Sprite, Spritefile
 from spritebuild.spritefile.mistakes import say
+from spritebuild.spritefile.tiers import PROFILES, Quality
 from spritebuild.stage import Stage, Stages
 from spritebuild.styles import Look, Piece, Styles, dumped
 from spritebuild.trainings import LORA_CARD, Sprited, Trainings
@@ -43,6 +44,7 @@ SHARED = (
     "size",
     "tile",
 )  # of a look: params of the same name, if a stage has them
+OF_MODELS = ("dtype", "batch", "memory", "kernels")  # what a model says of how it is run
 MOST_SEED = 2**63 - 1
 NOTHING: Lock = types.MappingProxyType({})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # one part of a path, and of a target
@@ -56,14 +58,16 @@ def resolve(
     *,
     checks: bool = False,
     locked: Lock = NOTHING,
+    quality: Quality | None = None,
 ) -> Graph:
     """The graph of a spritefile, with the actions that check and rank its art if asked for.
 
-    `locked` says what was picked; it may be left out where no sprite has candidates. Raises SpritefileError with every
-    fault found.
+    `quality` is that of all sprites, whatever they declare. `locked` says what was picked; it may be left out where no
+    sprite has candidates. Raises SpritefileError with every fault found.
     """
     faults = Faults(spritefile)
-    resolver = _Resolver(spritefile, stages, pins, files, faults, Styles(spritefile, stages, files, faults), locked)
+    styles = Styles(spritefile, stages, files, faults)
+    resolver = _Resolver(spritefile, stages, pins, files, faults, styles, locked, quality)
     for name, sprite in spritefile.sprites.items():
         resolver.sprite(name, sprite)
     resolver.finish()
@@ -99,6 +103,7 @@ class _Resolver:
     faults: Faults
     styles: Styles
     locked: Lock
+    quality: Quality | None
     actions: list[Action] = field(default_factory=list)
     recipes: dict[str, str] = field(default_factory=dict)
     makers: dict[str, Where] = field(default_factory=dict)  # who makes an asset path
@@ -222,6 +227,8 @@ class _Resolver:
         if canvas is not None and "size" in known and "size" not in values and not self._small(look):
             values["size"] = canvas
             origins["size"] = f"{dotted(look.where['finish'])}.size"
+        tiered, declared = self._tiered(look, values, stage)
+        values, origins = {**values, **tiered}, {**origins, **declared}
         own = look.values.get("params", {})
         values |= own
         origins |= {key: f"{dotted(look.where['params'])}.{key}" for key in own}
@@ -234,15 +241,13 @@ class _Resolver:
             origins["prompt"] = f"sprites.{name}.prompt"
         inputs: list[tuple[str, Ref]] = []
         if "model" in look.values and "model" in stage.Inputs.model_fields:
-            model = f"models.{look.values['model']}"
             weights = self.trainings.artifact("models", look.values["model"])
             if weights is None:
                 return None
             inputs.append(("model", weights))
-            for key in ("dtype", "batch"):
+            for key in OF_MODELS:
                 if key in known:
-                    values[key] = getattr(self.spritefile.models[look.values["model"]], key)
-                    origins[key] = f"{model}.{key}"
+                    values[key], origins[key] = self._of_model(look.values["model"], key)
         if look.values.get("loras") and "loras" in stage.Inputs.model_fields:
             values["loras"] = [
                 {"name": use.name, "weight": self._strength(use.name) if use.weight is None else use.weight}
@@ -260,8 +265,31 @@ class _Resolver:
             return dumped(stage.Params.model_validate(values)), origins, tuple(inputs)
         except ValidationError as error:
             for problem in error.errors():
-                self.faults.refused(self._place(problem["loc"], look, ("sprites", name)), problem, stage, values)
+                place = self._place(problem["loc"], look, ("sprites", name))
+                if problem["loc"] and problem["loc"][0] in declared:
+                    place = tuple(declared[str(problem["loc"][0])].split("."))
+                self.faults.refused(place, problem, stage, values)
             return None
+
+    def _tiered(
+        self, look: Look, values: Mapping[str, Any], stage: Stage
+    ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """What the quality of a look changes of the params that it says, and where that is declared."""
+        quality = self.quality or look.values.get("quality", self.spritefile.project.quality)
+        fields = stage.Params.model_fields
+        defaults = {name: fields[name].default for name in SHARED if name in fields}
+        told = self.styles.told(look)
+        return tiers.applied(self.spritefile.quality, quality, values, defaults, told)
+
+    def _of_model(self, name: str, key: str) -> tuple[Any, str]:
+        """What a model says, or else the project's profile of such models, and where that is declared.
+
+        No profile speaks of the built-in model, which is small enough for every machine.
+        """
+        model, profile = self.spritefile.models[name], self.spritefile.project.profile
+        if profile is not None and key in PROFILES[profile] and key not in model.model_fields_set and not model.builtin:
+            return PROFILES[profile][key], "project.profile"
+        return getattr(model, key), f"models.{name}.{key}"
 
     def _small(self, look: Look) -> bool:
         """Whether the model is the built-in one, which draws pixels as they are."""
@@ -278,7 +306,7 @@ class _Resolver:
             return (*look.where[str(key)], *rest)
         if key in look.values.get("params", {}):
             return (*look.where["params"], *location)
-        if key in ("dtype", "batch"):
+        if key in OF_MODELS:
             return ("models", look.values["model"], key)
         return (*otherwise, *location)
 

@@ -26,6 +26,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.libraries import Libraries
 from spritebuild.plan import Plan, describe, input_digests
+from spritebuild.spans import Spans, timed
 from spritebuild.stage import Context, Stages
 from spritebuild.status import Status
 from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
@@ -46,6 +47,7 @@ class Options:
     keep_going: bool = False
     threads: int = 1
     workers: int | None = None  # at most; as many as jobs unless said
+    spans: Spans | None = None  # where somebody asked what takes how long
     regroup: bool = False  # whether workers get other groups than a build would give them: other neighbors in a batch
     crew: Crew | None = None  # keeps the workers for the next build; without one they end with this one
     stop: threading.Event | None = None  # set by another thread once the build is not wanted any more
@@ -135,6 +137,7 @@ class _Runner:
         self.made: dict[str, Mapping[str, str]] = {}
         self.waiting: dict[tuple[str, Hashable], deque[str]] = defaultdict(deque)
         self.workers: dict[Worker, list[str]] = {}
+        self.loaded: dict[Worker, tuple[str, Hashable]] = {}  # what each did last: a stage, and an affinity
         self.platforms: dict[str, Mapping[str, str]] = {}
         self.libraries = Libraries()
         self.alone: set[str] = set()
@@ -245,8 +248,9 @@ class _Runner:
                     return
                 idle = (self.options.crew or Crew()).hire(self.store.root / "logs", self.workers, self._hear)
                 self.workers[idle] = []
-            (kind, affinity), ids = next(iter(self.waiting.items()))
-            most = 1 if ids[0] in self.alone else min(len(ids), GROUP)
+            kind, affinity = self.loaded[idle] = self._most_alike(self.loaded.get(idle))
+            ids = self.waiting[kind, affinity]
+            most = 1 if ids[0] in self.alone else min(len(ids), self._group(kind, ids[0]))
             group = [ids.popleft() for _ in range(max(1, most - 1) if self.options.regroup else most)]
             if not ids:
                 del self.waiting[kind, affinity]
@@ -257,12 +261,25 @@ class _Runner:
                     "own": str(self.stages.own) if self.stages.own else None,
                     "memory": str(self.store.root / "probes"),
                     "threads": self.options.threads,
+                    "profile": self.options.spans is not None,
                     "actions": [self._message(id) for id in group],
                 }
             )
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         self.events.put(("answer", (worker, message)))
+
+    def _most_alike(self, last: tuple[str, Hashable] | None) -> tuple[str, Hashable]:
+        """What waits and has most in common with what a worker did last; of equals, what has waited longest."""
+        if last is None:
+            return next(iter(self.waiting))
+        return max(self.waiting, key=lambda other: _in_common(last, other))
+
+    def _group(self, kind: str, first: str) -> int:
+        """How many actions go to a worker at once: about GROUP, in whole batches, since short ones are padded."""
+        stage = self.stages[kind]
+        batch = stage.together(stage.Params.model_validate(self.graph.actions[first].params))
+        return -(-GROUP // batch) * batch
 
     def _worker_limit(self) -> int:
         """One worker; more only where the device is the CPU and a second one's start is worth its seconds."""
@@ -320,9 +337,11 @@ class _Runner:
             folder = folder or self._new_folder()
             prepared = self._prepare(action, folder)
             inputs = prepared["inputs"]
-            ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
+            with timed(self.options.spans, action.stage, id):
+                ((_, notes),) = stage.run_batch([bind(stage, **prepared)], self.context)
             notes = {**(notes or {}), "versions": self.libraries.of(type(stage).__module__)}
-            digests = self._collect(action, folder)
+            with timed(self.options.spans, "store", id):
+                digests = self._collect(action, folder)
             return _Outcome(id, notes, time.monotonic() - started, folder, digests)
         except SpritebuildError as error:
             error.message = _in_the_users_words(error.message, action, inputs)
@@ -333,7 +352,8 @@ class _Runner:
     def _taken(self, made: _Outcome) -> _Outcome:
         """Store what a worker made."""
         try:
-            digests = self._collect(self.graph.actions[made.id], made.folder)
+            with timed(self.options.spans, "store", made.id):
+                digests = self._collect(self.graph.actions[made.id], made.folder)
             os.rmdir(made.folder)
             return made._replace(digests=digests)
         except BaseException as error:
@@ -367,6 +387,10 @@ class _Runner:
         elif "failed" in message:
             self.workers[worker] = []
             self._group_failed([id for id in group if id], message)
+        elif "spent" in message:
+            if self.options.spans is not None:
+                what, began, ended = message["spent"]
+                self.options.spans.add(what, worker.log.stem, began, ended)
         elif "say" in message:
             self.status.message(message["say"])
         elif "died" in message:
@@ -419,7 +443,8 @@ class _Runner:
         for warning in outcome.notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
         key, _ = self.keys[id]
-        self.store.record(key, id, trace, now=stage.device != "cpu")
+        with timed(self.options.spans, "store", id):
+            self.store.record(key, id, trace, now=stage.device != "cpu")
         self.made[key] = outcome.digests
         if stage.resumable:
             self.store.commit()
@@ -445,6 +470,17 @@ class _Runner:
                 self.missing[consumer] -= 1
                 if self.missing[consumer] == 0 and consumer in self.unfinished:
                     self.ready.append(consumer)
+
+
+def _in_common(one: tuple[str, Hashable], other: tuple[str, Hashable]) -> int:
+    """How much of two affinities of a stage is the same, from the front: the dearest to change is the first."""
+    (kind, first), (other_kind, second) = one, other
+    if kind != other_kind:
+        return 0
+    if not isinstance(first, tuple) or not isinstance(second, tuple):
+        return 1 + (first == second)
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return 1 + sum(1 for _ in pairs)
 
 
 def _in_the_users_words(message: str, action: Action, paths: Mapping[str, str]) -> str:

@@ -46,6 +46,7 @@ def full_schema() -> dict[str, Any]:
         for name in SHARED:
             default = json.dumps(generate["properties"][name]["default"])
             properties[name]["description"] += f" Unless said: {default}."
+    definitions["Tier"]["properties"]["scheduler"]["enum"] = generate["properties"]["scheduler"]["enum"]
     for table, kind in TRAINED.items():
         definitions[table]["properties"]["train"] |= _params(stages, kind, definitions)
     for table, (kind, otherwise) in OPEN.items():

@@ -66,12 +66,14 @@ class Context:
     """What a stage may know of the machine. `threads` is for CPU kernels whose bits depend on their number.
 
     `memory` is a folder for facts about this platform that are dear to find (a determinism probe's verdict); losing
-    it costs time and changes no byte.
+    it costs time and changes no byte. `spent` is told what took how long where somebody asked for a profile: what,
+    and from when to when on the monotonic clock; a stage that computes on a device waits for it before it tells.
     """
 
     memory: Path
     threads: int = 1
     say: Callable[[str], None] = field(default=lambda _: None)
+    spent: Callable[[str, float, float], None] | None = None
 
 
 class Stage:
@@ -89,8 +91,15 @@ class Stage:
     Outputs: ClassVar[type[Outputs]] = Outputs
 
     def affinity(self, params: Any, inputs: Mapping[str, str]) -> Hashable:
-        """Actions of equal affinity go to `run_batch` together; `inputs` are digests by name. Never changes bytes."""
+        """Actions of equal affinity go to `run_batch` together; `inputs` are digests by name. Never changes bytes.
+
+        Of a tuple, the first is the dearest to change: a worker goes on with what has most of it in common.
+        """
         return None
+
+    def together(self, params: Any) -> int:
+        """How many actions of one affinity are made at once: groups are multiples of it. Never changes bytes."""
+        return 1
 
     def run(self, action: BoundAction, context: Context) -> Notes | None:
         """Read `action.inputs`, write every file of `action.outputs`; return notes for the trace, such as warnings."""

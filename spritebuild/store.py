@@ -8,6 +8,7 @@ This file alone touches SQLite.
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import itertools
 import json
@@ -29,6 +30,7 @@ from spritebuild.files import sync_files, sync_folder, sync_folders, write_atomi
 
 SCHEMA = 1
 LARGE = 1 << 20  # bytes from which a link is worth a read-only asset; below, a copy costs nothing
+SPACE = "\x1f"  # between the name of a space and what is named in it: no action and no path has it
 COMMIT_EVERY = 0.5  # seconds of cheap actions that a kill may cost; a generated image is committed at once
 
 
@@ -64,6 +66,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.space = ""
         self.scratch = root / "scratch"
         self._blobs = f"{root}/blobs"
         self._folders: set[str] = set()
@@ -75,6 +78,17 @@ class Store:
         self._database: sqlite3.Connection | None = None
         self._committed = 0.0
         self._assembling = threading.Lock()  # threads that read one folder must not put it together at once
+
+    def spaced(self, space: str) -> Store:
+        """The same blobs and traces; but what the last build saw and installed is another's, by the name of `space`.
+
+        It is good for as long as this one is open.
+        """
+        if self.root.exists():
+            self.database  # noqa: B018 - opened here, both have one connection
+        view = copy.copy(self)
+        view.space = f"{space}{SPACE}"
+        return view
 
     # Blobs
 
@@ -371,6 +385,11 @@ class Store:
         for key, outputs in self._read("SELECT key, outputs FROM traces"):
             yield key, json.loads(outputs)
 
+    def seconds(self) -> Iterator[tuple[str, str, float]]:
+        """Every committed trace's key, action and seconds."""
+        query = "SELECT key, action, coalesce(json_extract(provenance, '$.seconds'), 0) FROM traces"
+        return ((key, action, float(seconds)) for key, action, seconds in self._read(query))
+
     def forget(self, keys: Iterable[str]) -> None:
         """Drop traces."""
         self._many("DELETE FROM traces WHERE key=?", ((key,) for key in keys))
@@ -379,11 +398,11 @@ class Store:
 
     def described_keys(self) -> dict[str, str]:
         """The key of every action at the last build."""
-        return {row[0]: row[1] for row in self._read("SELECT action, key FROM described")}
+        return dict(self._of_space("SELECT action, key FROM described", "action"))
 
     def description(self, action: str) -> Description | None:
         """How an action was declared at the last build."""
-        row = next(self._read("SELECT key, description FROM described WHERE action=?", (action,)), None)
+        row = next(self._read("SELECT key, description FROM described WHERE action=?", (self.space + action,)), None)
         return Description(key=row[0], **json.loads(row[1])) if row else None
 
     def describe(self, rows: Iterable[tuple[str, Description]], gone: Iterable[str] = ()) -> None:
@@ -392,7 +411,7 @@ class Store:
             "INSERT OR REPLACE INTO described VALUES (?,?,?)",
             (
                 (
-                    action,
+                    self.space + action,
                     d.key,
                     json.dumps(
                         {"stage": d.stage, "version": d.version, "params": dict(d.params), "inputs": dict(d.inputs)}
@@ -401,16 +420,25 @@ class Store:
                 for action, d in rows
             ),
         )
-        self._many("DELETE FROM described WHERE action=?", ((action,) for action in gone))
+        self._many("DELETE FROM described WHERE action=?", ((self.space + action,) for action in gone))
 
     def installed(self) -> dict[str, str]:
         """The digest of every asset that a build put into the project, by path."""
-        return {row[0]: row[1] for row in self._read("SELECT path, digest FROM installed")}
+        return dict(self._of_space("SELECT path, digest FROM installed", "path"))
 
     def record_installed(self, rows: Iterable[tuple[str, str]], gone: Iterable[str] = ()) -> None:
         """Remember what is about to be installed, and forget what was removed."""
-        self._many("INSERT OR REPLACE INTO installed VALUES (?,?)", rows)
-        self._many("DELETE FROM installed WHERE path=?", ((path,) for path in gone))
+        spaced = ((self.space + path, name) for path, name in rows)
+        self._many("INSERT OR REPLACE INTO installed VALUES (?,?)", spaced)
+        self._many("DELETE FROM installed WHERE path=?", ((self.space + path,) for path in gone))
+
+    def _of_space(self, query: str, column: str) -> Iterator[tuple[str, str]]:
+        """Rows of a name and a digest, those of this space, called there as they are."""
+        if not self.space:
+            return ((row[0], row[1]) for row in self._read(f"{query} WHERE instr({column}, char(31))=0"))
+        length = len(self.space)
+        rows = self._read(f"{query} WHERE substr({column}, 1, {length})=?", (self.space,))
+        return ((row[0][length:], row[1]) for row in rows)
 
     def stand_ins(self) -> dict[str, str]:
         """Locked digests made on another platform, and the bytes that stand for them here."""

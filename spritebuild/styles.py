@@ -113,8 +113,7 @@ class Styles:
 
         It is what the look says, which is a fault if it is no multiple, or else chosen; None where nothing is told.
         """
-        entries = look.values.get("finish", ())
-        told = next((e["size"] for e in entries if e.get("op") == "pixelate" and _pair(e.get("size"))), None)
+        told = self.told(look)
         if told is None:
             return None
         chosen = [math.lcm(side, GRID) * -(-CANVAS // math.lcm(side, GRID)) for side in told]
@@ -124,6 +123,11 @@ class Styles:
             hint = f"size = [{chosen[0]}, {chosen[1]}], or leave pixelate to find the pixels: take its size out"
             self.faults.blame(look.where["size"], message, hint, key=False)
         return chosen
+
+    def told(self, look: Look) -> tuple[int, int] | None:
+        """How many pixels a picture is told to become, if it is."""
+        entries = look.values.get("finish", ())
+        return next((tuple(e["size"]) for e in entries if e.get("op") == "pixelate" and _pair(e.get("size"))), None)
 
     def _worded(self, entry: Mapping[str, Any], words: Mapping[str, str], where: Where) -> dict[str, Any]:
         return {

@@ -200,7 +200,15 @@ def _run_group(
         answers.write(json.dumps(message).encode() + b"\n")
         answers.flush()
 
-    context = Context(memory=Path(group["memory"]), threads=group["threads"], say=lambda text: say({"say": text}))
+    def spent(what: str, began: float, ended: float) -> None:
+        say({"spent": [what, began, ended]})
+
+    context = Context(
+        memory=Path(group["memory"]),
+        threads=group["threads"],
+        say=lambda text: say({"say": text}),
+        spent=spent if group.get("profile") else None,
+    )
     bound = [bind(stage, **action) for action in group["actions"]]
     started = time.monotonic()
     try:

@@ -97,17 +97,21 @@ def memory_errors(device: str, batch: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        text = str(error)
-        if type(error).__name__ != "OutOfMemoryError" and not any(
-            sign in text for sign in ("out of memory", "can't allocate memory")
-        ):
+        if not is_out_of_memory(error):
             raise
-        smaller = f"set batch = {batch // 2} (the images will differ)" if batch > 1 else "set a smaller size"
+        smaller = f"batch = {batch // 2}" if batch > 1 else "a smaller size"
         raise MachineError(
             "the device is out of memory",
-            facts=[("device", device), ("batch", batch), ("reported", text.splitlines()[0])],
-            hint=f"{smaller}, use dtype bf16, or end other programs on the device",
+            facts=[("device", device), ("batch", batch), ("reported", str(error).partition("\n")[0])],
+            hint=f'set {smaller}, memory = "sliced" or dtype = "bf16" (the images will differ), '
+            "or end other programs on the device",
         ) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had too little memory, in the words of any of them."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in signs)
 
 
 def missing(error: ImportError) -> MachineError:

@@ -8,7 +8,9 @@ that slots disagree all the same, images are made one at a time.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,12 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spritebuild.errors import UsageError
 from spritebuild.stage import BoundAction, Context, Inputs, Notes, Outputs, Params
 from spritebuild_stages._torch import TorchStage
+from spritebuild_stages.diffusion.memory import Memory
 from spritebuild_stages.diffusion.schedulers import LCM_STEPS, SchedulerName
 
 if TYPE_CHECKING:
     from spritebuild_stages.diffusion.adapters import Lora
-    from spritebuild_stages.diffusion.pipeline import Item, Settings, TextToImage
+    from spritebuild_stages.diffusion.pipeline import Drawn, Item, Settings, TextToImage
 
+Kernels = Literal["plain", "channels-last", "compiled"]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -51,7 +55,13 @@ class GenerateParams(Params):
     )
     loras: tuple[LoraUse, ...] = Field((), max_length=16, description="LoRAs to add, in this order.")
     dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The type of the model's numbers.")
-    batch: Literal[1, 2, 4, 8] = Field(4, description="How many images are made together; it changes their bytes.")
+    batch: Literal[1, 2, 4, 8, 16, 32] = Field(
+        4, description="How many images are made together; it changes their bytes."
+    )
+    memory: Memory = Field(
+        "full", description="What is computed in pieces, to take less memory; it changes the bytes of images."
+    )
+    kernels: Kernels = Field("plain", description="How the device computes; it changes the bytes of images.")
     mark: bool = Field(False, description="Say in the PNG (XMP) that a trained model made it.")
 
     @model_validator(mode="after")
@@ -94,8 +104,12 @@ class Generate(TorchStage):
         """All that a batch has in common, the dearest to change first: sorted, equal models and LoRAs are together."""
         others = tuple(sorted((name, digest) for name, digest in inputs.items() if name != "model"))
         loras = tuple((lora.name, lora.weight) for lora in params.loras)
-        model = (inputs["model"], params.dtype, others, loras)
+        model = (inputs["model"], params.dtype, params.memory, params.kernels, others, loras)
         return (*model, params.size, params.batch, params.scheduler, params.steps, params.guidance, params.tile or "")
+
+    def together(self, params: GenerateParams) -> int:
+        """A batch: one that is not full is padded, and takes as long."""
+        return params.batch
 
     def run_batch(self, actions: Sequence[BoundAction], context: Context) -> Iterator[tuple[int, Notes | None]]:
         """Make images batch by batch; each is written, and yielded, as soon as its batch is done."""
@@ -113,15 +127,14 @@ class Generate(TorchStage):
             model.check_prompt(action.params.negative)
         batch, cautions = self._batch(model, settings, first, context)
         items = [Item(action.params.prompt, action.params.negative, action.params.seed) for action in actions]
-        for start in range(0, len(items), batch):
-            group = items[start : start + batch]
-            padding = [group[0]] * (batch - len(group))
-            for index, drawn in enumerate(model.draw([*group, *padding], settings)[: len(group)], start):
+        for index, (drawn, seconds) in enumerate(_drawn(model, items, batch, settings, ahead=model.device != "cpu")):
+            with model.timed("write"):
                 png.write(actions[index].outputs.image, drawn.rgba, mark=actions[index].params.mark)
-                warnings = [*cautions, *_item_cautions(model, items[index], settings)]
-                if drawn.blanked:
-                    warnings.append("the model's own safety checker blanked the image")
-                yield index, {"batch": batch, "device": model.device, "warnings": warnings}
+            warnings = [*cautions, *_item_cautions(model, items[index], settings)]
+            if drawn.blanked:
+                warnings.append("the model's own safety checker blanked the image")
+            notes = {"batch": batch, "device": model.device, "warnings": warnings, "seconds": round(seconds, 4)}
+            yield index, notes if model.rung == "resident" else {**notes, "memory": model.rung}
 
     def _model(self, action: BoundAction, context: Context) -> TextToImage:
         """The model with the action's LoRAs, loaded unless the last call left it here."""
@@ -133,15 +146,20 @@ class Generate(TorchStage):
         params, folder = action.params, action.inputs.model.resolve()
         loras = _loras(params, action.inputs.loras)
         torch = _torch.start(context.threads)
-        wanted = (identity(folder), params.dtype, _torch.device(torch))
+        wanted = (identity(folder), params.dtype, params.memory, params.kernels, _torch.device(torch))
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded, self._loras = None, ()
             release(context.threads)
             if loras:
                 check(inspect_folder(folder), loras)
             context.say(f"loading {folder.name}")
-            self._loaded = (wanted, TextToImage(folder, params.dtype, context.threads))
+            started = time.monotonic()
+            model = TextToImage(folder, params.dtype, context.threads, params.memory, params.kernels)
+            self._loaded = (wanted, model)
+            if context.spent is not None:
+                context.spent("load", started, time.monotonic())
         model = self._loaded[1]
+        model.spent = context.spent
         used = tuple((identity(lora.path), lora.weight) for lora in loras)
         if used != self._loras:
             self._loras = None  # a failure leaves the base, and no name for it
@@ -171,6 +189,8 @@ class Generate(TorchStage):
         }
         if settings.tile is not None:
             about["tile"] = settings.tile
+        if params.memory != "full" or params.kernels != "plain":
+            about |= {"memory": params.memory, "kernels": params.kernels}
         key = json.dumps(about, sort_keys=True)
         if key not in self._verdicts:
             short = replace(settings, steps=probe.STEPS)
@@ -183,6 +203,33 @@ class Generate(TorchStage):
         if self._verdicts[key]:
             return params.batch, []
         return 1, [f"on this machine the slots of a batch of {params.batch} disagree: made one at a time"]
+
+
+def _drawn(
+    model: TextToImage, items: Sequence[Item], batch: int, settings: Settings, *, ahead: bool
+) -> Iterator[tuple[Drawn, float]]:
+    """The images of items in their order, made batch by batch, and the seconds of each; short batches are padded.
+
+    With `ahead` a batch is begun before the images of the last one are handed out: the device computes while the CPU
+    writes files. Where the CPU is the device there is nothing to gain.
+    """
+
+    def draw(start: int) -> list[tuple[Drawn, float]]:
+        group, began = items[start : start + batch], time.monotonic()
+        images = model.draw([*group, *[group[0]] * (batch - len(group))], settings)[: len(group)]
+        return [(image, (time.monotonic() - began) / len(group)) for image in images]
+
+    if not ahead:
+        for start in range(0, len(items), batch):
+            yield from draw(start)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="draw") as pool:
+        coming = pool.submit(draw, 0)
+        for start in range(batch, len(items) + batch, batch):
+            done = coming.result()
+            if start < len(items):
+                coming = pool.submit(draw, start)
+            yield from done
 
 
 def _loras(params: GenerateParams, files: Mapping[str, Path]) -> list[Lora]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from projects import ISLAND, Project
+from projects import DREAM, ISLAND, Project
 
 from spritebuild import worker
 from spritebuild.errors import IntegrityError, MachineError, StageError
 from spritebuild.stage import Stages
+from spritebuild.store import Store
 from spritebuild.worker import Worker
 
 
@@ -177,3 +178,36 @@ def test_other_errors_are_the_stages_and_keep_their_traceback() -> None:
     assert type(again) is StageError
     assert again.message == "ZeroDivisionError: by zero"
     assert "raise ZeroDivisionError" in "".join(again.__notes__)
+
+
+LOADING = DREAM.replace(
+    """    def affinity(self, params, inputs):
+        return params.steps
+""",
+    """    loads = 0
+    model = None
+
+    def affinity(self, params, inputs):
+        return (params.seed % 2, params.steps)
+
+    def run_batch(self, actions, context):
+        model = actions[0].params.seed % 2
+        if model != self.model:
+            self.model, self.loads = model, self.loads + 1
+        for index, action in enumerate(actions):
+            self.run(action, context)
+            yield index, {"loads": self.loads}
+""",
+)
+
+
+def test_a_worker_goes_on_with_the_model_that_it_has(project: Project) -> None:
+    assert LOADING != DREAM
+    sprites = {f"s{n}": {"stage": "load", "prompt": f"{n}", "seed": n, "steps": 5 + n // 4} for n in range(16)}
+    project.write({"project": {"name": "island", "stages": "stages"}, "sprites": sprites})
+    project.file("stages/load.py", LOADING)
+    project.build()
+    store = Store(project.root / ".spritebuild")
+    found = [trace.provenance["loads"] for key, _ in list(store.all_outputs()) if (trace := store.trace(key))]
+    store.close()
+    assert (len(found), max(found)) == (16, 2)

@@ -41,6 +41,8 @@ COMMANDS = {
     "push": ("share", "Put what was built into the shared store."),
     "pull": ("share", "Bring what the shared store has here."),
     "store-key": ("share", "Make a pair of keys that traces are signed with."),
+    "bench": ("measure", "Measure the sprites per second of the project's models on this machine."),
+    "stats": ("measure", "Say what the store holds, what it saves, and what took how long."),
     "gc": ("care", "Remove from the store what nothing needs."),
     "clean": ("care", "Remove the installed assets."),
     "doctor": ("care", "Examine the device, the versions, the store and the determinism of models."),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spritebuild import idle
-from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.options import find, json_option, quality_option, spritefile_option
+
+if TYPE_CHECKING:
+    from spritebuild.spritefile.tiers import Quality
 
 
 @click.command()
@@ -20,6 +24,10 @@ from spritebuild.cli.options import find, json_option, spritefile_option
 @click.option("--rebuild", is_flag=True, help="Run the targets' actions again, whatever is known of them.")
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
+@quality_option
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False), help="Write what took how long, for Perfetto."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -30,6 +38,8 @@ def build(
     rebuild: bool,
     locked: bool,
     offline: bool,
+    quality: Quality | None,
+    profile: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -37,7 +47,7 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and idle.unchanged(root, path.name):
+    if not targets and not rebuild and quality is None and profile is None and idle.unchanged(root, path.name):
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit
@@ -49,9 +59,18 @@ def build(
     from spritebuild.build import Request
     from spritebuild.build import build as run_build
     from spritebuild.cli.progress import status_for
+    from spritebuild.files import machine_errors
     from spritebuild.run import Options
+    from spritebuild.spans import Spans
 
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
+    spans = Spans() if profile is not None else None
     with status_for(quiet=quiet, as_json=as_json) as status:
-        request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline)
-        status.ended(run_build(path, request, status))
+        options = Options(jobs, keep_going, threads, spans=spans)
+        request = Request(targets, rebuild, locked, options, offline=offline, quality=quality)
+        try:
+            status.ended(run_build(path, request, status))
+        finally:
+            if spans is not None and profile is not None:
+                with machine_errors():
+                    spans.write(profile)

@@ -6,12 +6,16 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.options import find, json_option, quality_option, spritefile_option
 from spritebuild.graph import Graph, Source
+
+if TYPE_CHECKING:
+    from spritebuild.project import Project
+    from spritebuild.spritefile.tiers import Quality
 
 
 @click.command()
@@ -19,14 +23,25 @@ from spritebuild.graph import Graph, Source
 @spritefile_option
 @click.option("-v", "--verbose", is_flag=True, help="List the actions that are reused as well.")
 @click.option("--rebuild", is_flag=True, help="As for `build --rebuild`.")
+@quality_option
 @json_option
-def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bool, as_json: bool) -> None:
+def plan(
+    targets: tuple[str, ...],
+    file: Path | None,
+    verbose: bool,
+    rebuild: bool,
+    quality: Quality | None,
+    as_json: bool,
+) -> None:
     """Say for every action whether it would run, wait or be reused, and why."""
-    from spritebuild import picks
+    from spritebuild import picks, tiers
     from spritebuild import plan as planning
-    from spritebuild.project import opened
+    from spritebuild.project import of_quality, opened
 
     with opened(find(file)) as project:
+        if quality is not None:
+            project = of_quality(project, quality)
+        qualities = _qualities(project, quality)
         chosen = planning.targets(project.graph, targets)
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
         words = planning.foreseen(project.graph, project.known, decided)
@@ -48,6 +63,8 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         ]
         click.echo(json.dumps(rows, indent=1))
         return
+    for one in qualities:
+        click.echo(tiers.words(project.spritefile.quality, one), err=True)
     shown = [d for d in decisions if verbose or d.verdict != "reuse"]
     width = min(max((len(d.action) for d in shown), default=0), 60)
     sys.stdout.writelines(
@@ -64,16 +81,30 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         click.echo(picks.words(undecided), err=True)
 
 
+def _qualities(project: Project, asked: Quality | None) -> list[Quality]:
+    """The qualities that are worth a word: what is asked for, or else what is declared beside `standard`."""
+    from spritebuild.spritefile.tiers import QUALITIES
+
+    if asked is not None:
+        return [asked]
+    looks = [*project.spritefile.styles.values(), *project.spritefile.sprites.values()]
+    declared = {project.spritefile.project.quality, *(look.quality for look in looks)}
+    return [one for one in QUALITIES if one in declared and one != "standard"]
+
+
 @click.command()
 @click.argument("target")
 @spritefile_option
+@quality_option
 @json_option
-def why(target: str, file: Path | None, as_json: bool) -> None:
+def why(target: str, file: Path | None, quality: Quality | None, as_json: bool) -> None:
     """Say how TARGET is made: each action with its params and where they were declared, its inputs and its verdict."""
     from spritebuild import plan as planning
-    from spritebuild.project import opened
+    from spritebuild.project import of_quality, opened
 
     with opened(find(file)) as project:
+        if quality is not None:
+            project = of_quality(project, quality)
         chosen = planning.targets(project.graph, [target])
         decided = planning.plan(project.graph, project.known, chosen)
         wanted = project.graph.upstream(chosen)

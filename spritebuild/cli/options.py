@@ -30,6 +30,15 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(command)
 
 
+def quality_option(command: F) -> F:
+    """`--quality Q`: all sprites in that quality, whatever is declared."""
+    return click.option(
+        "--quality",
+        type=click.Choice(["draft", "standard", "high"]),
+        help="All sprites in this quality, apart from the project's own assets, in .spritebuild/quality.",
+    )(command)
+
+
 def find(file: Path | None) -> Path:
     """The spritefile meant by `--file`, or the nearest one upward from the current folder."""
     if file is not None:

@@ -36,6 +36,7 @@ from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
 from spritebuild.spritefile.rules import Check, Policy, SharedStore
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
+from spritebuild.spritefile.tiers import Tiers
 
 __all__ = [
     "Check",
@@ -90,6 +91,7 @@ class Spritefile:
     policy: Policy = field(default_factory=Policy)
     check: Check = field(default_factory=Check)
     store: SharedStore | None = None
+    quality: Tiers = field(default_factory=Tiers)
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -136,6 +138,7 @@ def load(path: Path) -> Spritefile:
         policy=document.policy,
         check=document.check,
         store=document.store,
+        quality=document.quality,
     )
 
 

@@ -38,8 +38,11 @@ from spritebuild.spritefile.fields import (
 )
 from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
 from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
+from spritebuild.spritefile.tiers import Profile, Quality, Tiers
 
 VERSION = 1
+
+Batch = Literal[1, 2, 4, 8, 16, 32]
 
 
 def _lora_use(value: Any) -> Any:
@@ -53,7 +56,7 @@ def _lora_use(value: Any) -> Any:
 def _whole(value: Any) -> Any:
     # A Literal takes true for 1 and 4.0 for 4.
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("batch must be one of 1, 2, 4, 8")
+        raise ValueError("batch must be one of 1, 2, 4, 8, 16, 32")
     return value
 
 
@@ -78,6 +81,10 @@ class Project(Table):
     stages: RelativePath | None = Field(None, description="The folder of your own stages.")
     requires: Annotated[str, AfterValidator(specifier)] | None = Field(
         None, description='The versions of spritebuild that may build this project, such as ">=0.1,<0.3".'
+    )
+    quality: Quality = Field("standard", description="The quality of every sprite whose look names none.")
+    profile: Profile | None = Field(
+        None, description="What machines the models are meant for: dtype, batch, memory and kernels where none is said."
     )
     mark: bool = Field(
         True, description="Whether installed PNGs say in their metadata (XMP) that a trained model made them."
@@ -120,8 +127,14 @@ class Model(Origin):
     known: Known | None = Field(None, description="Its name in the catalogue, where its source does not tell it.")
     triggers: Texts = Field((), description="Words that wake what the model was trained for.")
     dtype: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="The number format of the weights.")
-    batch: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole, json_schema_input_type=Literal[1, 2, 4, 8])] = Field(
+    batch: Annotated[Batch, BeforeValidator(_whole, json_schema_input_type=Batch)] = Field(
         4, description="How many pictures are made at a time. Part of what the bytes depend on."
+    )
+    memory: Literal["full", "sliced", "tiled"] = Field(
+        "full", description="What is computed in pieces, to take less memory. Part of what the bytes depend on."
+    )
+    kernels: Literal["plain", "channels-last", "compiled"] = Field(
+        "plain", description="How the device computes. Part of what the bytes depend on."
     )
 
     @model_validator(mode="after")
@@ -282,6 +295,7 @@ class Look(Table):
     tile: Literal["x", "y", "both"] | None = Field(
         None, description="Along which sides the picture meets itself without a seam."
     )
+    quality: Quality | None = Field(None, description="The quality; the project's if unsaid.")
     art: dict[str, Any] | None = Field(
         None,
         description="What `check --art` judges by: limits, and references, globs of files that show what is normal.",
@@ -426,6 +440,7 @@ class Document(Tables):
         description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
     )
     store: SharedStore | None = Field(None, description="The store that a team shares.")
+    quality: Tiers = Field(Tiers(), description="What the qualities draft and high mean.")
 
 
 DECLARED: dict[str, type[Table]] = {

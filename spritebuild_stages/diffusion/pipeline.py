@@ -11,9 +11,10 @@ import inspect
 import itertools
 import logging
 import math
+import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +26,17 @@ from numpy.typing import NDArray
 from spritebuild.errors import MachineError, StageError, UsageError
 from spritebuild_stages import _torch
 from spritebuild_stages._weights import ModelFolder, inspect_folder, inspect_weights
-from spritebuild_stages.diffusion import adapters
+from spritebuild_stages.diffusion import adapters, memory
 from spritebuild_stages.diffusion.adapters import Lora
+from spritebuild_stages.diffusion.memory import Memory, Rung
 from spritebuild_stages.diffusion.schedulers import SchedulerName, scheduler
 from spritebuild_stages.diffusion.seamless import Tile, tiled
 
 DtypeName = Literal["fp32", "bf16", "fp16"]
+Kernels = Literal["plain", "channels-last", "compiled"]
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-CACHED_PROMPTS = 64
+CACHED_PROMPTS = 256
 CALL = ("prompt", "height", "width", "num_inference_steps", "guidance_scale", "generator", "output_type")
 
 _BOTH = ("prompt_embeds", "negative_prompt_embeds")
@@ -92,12 +95,27 @@ class Drawn:
 class TextToImage:
     """A loaded model. Equal items, settings and batch size give equal bits wherever the kernels allow it."""
 
-    def __init__(self, folder: Path, dtype: DtypeName, threads: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dtype: DtypeName,
+        threads: int,
+        pieces: Memory = "full",
+        kernels: Kernels = "plain",
+    ) -> None:
         """Load from safetensors alone, offline. Raises PolicyError, UsageError or MachineError."""
         inspected = inspect_folder(folder)
         self.torch = _torch.start(threads)
         self.device = _torch.device(self.torch)
-        self.pipe = _load(inspected, getattr(self.torch, DTYPES[dtype]), self.device)
+        numbers = getattr(self.torch, DTYPES[dtype])
+        sizes = memory.weights(folder, numbers.itemsize)
+        self.rung: Rung = memory.first(sizes, memory.free(self.torch, self.device))
+        self.spent: Callable[[str, float, float], None] | None = None
+        self.pipe = _load(inspected, numbers, self.device if self.rung == "resident" else "cpu")
+        memory.compute_in_pieces(self.pipe, pieces)
+        _choose(self.pipe, kernels)
+        if self.rung != "resident":
+            memory.climb_down(self.pipe, self.rung, self.device)
         self.fingerprint = inspected.fingerprint
         self.lora_fingerprints: tuple[str, ...] = ()
         self.own_scheduler = self.pipe.scheduler
@@ -127,22 +145,77 @@ class TextToImage:
         self._prompts.clear()
 
     def draw(self, items: Sequence[Item], settings: Settings) -> list[Drawn]:
-        """Make one batch of images, noise from one CPU generator each. Raises StageError for images with NaN."""
+        """Make one batch of images, noise from one CPU generator each. Raises StageError for images with NaN.
+
+        Where the device is out of memory, all is begun again one rung further down, which changes no byte of it.
+        """
         self._check_guidance(settings)
+        ladder = memory.rungs(self.device)
+        while True:
+            try:
+                with _torch.memory_errors(self.device, len(items)):
+                    return self._draw(items, settings)
+            except MachineError as error:
+                below = ladder[ladder.index(self.rung) + 1 :]
+                if not isinstance(error.__cause__, RuntimeError) or not below:
+                    raise
+            self.forget_prompts()  # out of the handler, whose traceback holds what the failed call computed
+            self.rung = below[0]
+            memory.climb_down(self.pipe, self.rung, self.device)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Tell `spent` how long something took, once the device has done it; nothing where nobody asked."""
+        if self.spent is None:
+            yield
+            return
+        started = time.monotonic()
+        yield
+        if self.device.startswith("cuda"):
+            self.torch.cuda.synchronize()
+        self.spent(what, started, time.monotonic())
+
+    @contextmanager
+    def _decoding_timed(self) -> Iterator[None]:
+        """Tell what the autoencoder takes from what the denoiser does: the pipeline calls one after the other."""
+        if self.spent is None:
+            yield
+            return
+        vae, decode, started = self.pipe.vae, self.pipe.vae.decode, time.monotonic()
+        begun: list[float] = []
+
+        def timed_decode(*arguments: Any, **named: Any) -> Any:
+            if self.device.startswith("cuda"):
+                self.torch.cuda.synchronize()
+            begun.append(time.monotonic())
+            with self.timed("decode"):
+                return decode(*arguments, **named)
+
+        vae.decode = timed_decode
+        try:
+            yield
+        finally:
+            del vae.decode
+            self.spent("denoise", started, begun[0] if begun else time.monotonic())
+
+    def _draw(self, items: Sequence[Item], settings: Settings) -> list[Drawn]:
         torch, pipe = self.torch, self.pipe
         pipe.scheduler = scheduler(settings.scheduler, self.own_scheduler)
         generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
         width, height = settings.size
-        with _torch.memory_errors(self.device, len(items)), _quiet(), torch.no_grad(), tiled(pipe, settings.tile):
-            result = pipe(
-                **self._conditions(items, settings),
-                height=height,
-                width=width,
-                num_inference_steps=settings.steps,
-                guidance_scale=settings.guidance,
-                generator=generators,
-                output_type="pt",
-            )
+        with _quiet(), torch.no_grad(), tiled(pipe, settings.tile):
+            with self.timed("encode"):
+                conditions = self._conditions(items, settings)
+            with self._decoding_timed():
+                result = pipe(
+                    **conditions,
+                    height=height,
+                    width=width,
+                    num_inference_steps=settings.steps,
+                    guidance_scale=settings.guidance,
+                    generator=generators,
+                    output_type="pt",
+                )
             pixels = result.images.float().permute(0, 2, 3, 1).cpu().contiguous().numpy()
         if pixels.shape[1:3] != (height, width) or pixels.shape[3] not in (3, 4):
             raise StageError(f"{self.name} made images of {pixels.shape[1:]}, not {height, width} in RGB or RGBA")
@@ -302,6 +375,24 @@ def _load(model: ModelFolder, dtype: Any, device: str) -> Any:
         if getattr(pipe, "watermark", None) is not None:
             pipe.watermark = None  # SDXL adds one if a certain package happens to be installed
         return pipe.to(device)
+
+
+def _choose(pipe: Any, kernels: Kernels) -> None:
+    """Compute with other kernels, which is declared: other bits, more speed where the device likes them."""
+    if kernels == "plain":
+        return
+    import torch
+
+    for part in (_denoiser(pipe), getattr(pipe, "vae", None)):
+        if part is not None:
+            part.to(memory_format=torch.channels_last)
+    if kernels == "compiled":
+        compiled = getattr(_denoiser(pipe), "compile_repeated_blocks", None)
+        if compiled is None:
+            raise UsageError(
+                f"{type(pipe).__name__} cannot be compiled", hint='set kernels = "channels-last", or leave it out'
+            )
+        compiled(fullgraph=True)
 
 
 def _check_dtype(pipe: Any, dtype: Any) -> None:

@@ -13,25 +13,35 @@ from typing import Any
 from spritebuild_stages.diffusion.pipeline import Drawn, Item
 
 VERSION = 1  # of the method: a verdict of another one is found again
+EACH = 8  # images of a batch up to which every slot has a call of its own
 STEPS = 3  # the fewest that take the second-order update of the multistep samplers
 SUBJECT = Item("a red potion", "", 1)
 NEIGHBORS = ("", "sword", "a blue dragon with green wings, black outline", "gray stone wall", "a b c d e f g h i j k l")
 
 
 def slots_agree(draw: Callable[[Sequence[Item]], Sequence[Drawn]], batch: int) -> bool:
-    """Whether one item has the same bits in every slot, among copies of itself and among others: batch + 1 calls.
+    """Whether one item has the same bits in every slot, among copies of itself and among others.
 
-    Every call has other neighbors, so that each slot is seen with two sets of them and the item with batch + 1.
+    Every call has other neighbors. It takes batch + 1 calls of up to EACH images; of more, 2 log2(batch) + 1, in which
+    the item has many slots at once: those whose number has a certain bit, then the others.
     """
     copies = {_bits(drawn) for drawn in draw([SUBJECT] * batch)}
     if len(copies) > 1:
         return False
-    for slot in range(batch):
-        group = [_neighbor(slot * batch + place) for place in range(batch)]
-        group[slot] = SUBJECT
-        if _bits(draw(group)[slot]) not in copies:
+    for number, slots in enumerate(_places(batch)):
+        group = [SUBJECT if place in slots else _neighbor(number * batch + place) for place in range(batch)]
+        drawn = draw(group)
+        if any(_bits(drawn[slot]) not in copies for slot in slots):
             return False
     return True
+
+
+def _places(batch: int) -> list[set[int]]:
+    """The slots that the item has in each call: every slot in some, with at least two sets of neighbors."""
+    if batch <= EACH:
+        return [{slot} for slot in range(batch)]
+    bits = range((batch - 1).bit_length())
+    return [{slot for slot in range(batch) if slot >> bit & 1 == side} for bit in bits for side in (0, 1)]
 
 
 def remembered(memory: Path, about: Mapping[str, Any], find: Callable[[], bool]) -> bool:

@@ -54,6 +54,9 @@ Commands:
   push        Put what was built into the shared store.
   pull        Bring what the shared store has here.
   store-key   Make a pair of keys that traces are signed with.
+  bench       Measure the sprites per second of the project's models on this
+              machine.
+  stats       Say what the store holds, what it saves, and what took how long.
   gc          Remove from the store what nothing needs.
   clean       Remove the installed assets.
   doctor      Examine the device, the versions, the store and the determinism

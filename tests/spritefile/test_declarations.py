@@ -55,9 +55,9 @@ WRONG = [
         "say one of builtin, path, dvc, git, url, folder, dataset, file, not builtin and path <- {built",
     ),
     ('models.a = {builtin = "x", dtype = "fp8"}', 'dtype must be "fp32", "bf16" or "fp16", not "fp8" <- "fp8"'),
-    ('models.a = {builtin = "x", batch = 3}', "batch must be 1, 2, 4 or 8, not 3 <- 3"),
-    ('models.a = {builtin = "x", batch = true}', "batch must be one of 1, 2, 4, 8 <- true"),
-    ('models.a = {builtin = "x", batch = 4.0}', "batch must be one of 1, 2, 4, 8 <- 4.0"),
+    ('models.a = {builtin = "x", batch = 3}', "batch must be 1, 2, 4, 8, 16 or 32, not 3 <- 3"),
+    ('models.a = {builtin = "x", batch = true}', "batch must be one of 1, 2, 4, 8, 16, 32 <- true"),
+    ('models.a = {builtin = "x", batch = 4.0}', "batch must be one of 1, 2, 4, 8, 16, 32 <- 4.0"),
     ('models.a = {builtin = "x", triggers = [1]}', "every item of triggers must be text, not 1 <- 1"),
     (
         'models.a = {builtin = "x", licence = "x", license = "x"}',
@@ -177,6 +177,8 @@ def test_defaults_are_what_the_format_says() -> None:
         "seed": 0,
         "stages": None,
         "requires": None,
+        "quality": "standard",
+        "profile": None,
         "mark": True,
     }
     model = Model(builtin="x")

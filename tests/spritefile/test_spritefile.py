@@ -98,7 +98,7 @@ def test_control_characters_of_a_line_are_not_shown(refused: Refused) -> None:
         'spritefile.toml:3:1: unknown key "x"\n'
         "  3 | x = 1 #   \n"
         "    | ^\n"
-        "  hint: keys: name, assets, seed, stages, requires, mark\n"
+        "  hint: keys: name, assets, seed, stages, requires, quality, profile, mark\n"
         "1 error"
     )
 

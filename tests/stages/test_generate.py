@@ -59,7 +59,8 @@ class Studio:
         context = Context(self.memory, threads=1, say=self.said.append)
         results = list(self.stage.run_batch(actions, context))
         assert [index for index, _ in results] == list(range(len(actions)))
-        return [dict(notes or {}) for _, notes in results]
+        assert all(notes is not None and notes["seconds"] > 0 for _, notes in results)
+        return [{key: value for key, value in (notes or {}).items() if key != "seconds"} for _, notes in results]
 
     def images(self, seeds: Sequence[int], **params: Any) -> dict[int, bytes]:
         actions = [self.action(seed, **params) for seed in seeds]
@@ -131,6 +132,13 @@ def test_every_combination_gives_the_same_bytes(studio: Studio, dtype: str, sche
     alone = studio.action(3, **params)
     assert studio.run([alone]) == [{"batch": batch, "device": "cpu", "warnings": []}]  # not one at a time
     assert alone.outputs.image.read_bytes() == together[3]
+
+
+def test_a_batch_of_16_is_the_same_in_every_slot(studio: Studio) -> None:
+    params = {"dtype": "bf16", "batch": 16}
+    together = studio.images(range(17), **params)
+    assert studio.images([9], **params) == {9: together[9]}
+    assert studio.run([studio.action(16, **params)]) == [{"batch": 16, "device": "cpu", "warnings": []}]
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "lcm"])
@@ -357,7 +365,8 @@ def test_running_out_of_memory_says_what_to_do(fresh: Studio) -> None:
         "  batch     4\n"
         "  reported  CUDA out of memory. Tried to allocate 2.00 GiB.\n"
         "\n"
-        "hint: set batch = 2 (the images will differ), use dtype bf16, or end other programs on the device"
+        'hint: set batch = 2, memory = "sliced" or dtype = "bf16" (the images will differ), '
+        "or end other programs on the device"
     )
 
 
