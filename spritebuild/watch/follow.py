@@ -12,13 +12,15 @@ from typing import Any, Protocol
 from spritebuild.build import Request, build_held
 from spritebuild.crew import Crew
 from spritebuild.errors import Interrupted, SpritebuildError, Superseded
-from spritebuild.plan import targets
-from spritebuild.project import Project, held
+from spritebuild.plan import plan, targets
+from spritebuild.project import Project, held, of_quality
+from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.watch.saves import Saves, shown
 from spritebuild.watch.sheet import Sheet
 from spritebuild.watch.watched import Watched
 
+DRAFT: Quality = "draft"
 GRACE = 0.5  # seconds that a spritefile may be away
 MOST_READINGS = 5  # until what was read is what was watched before
 
@@ -151,4 +153,32 @@ class Watch:
 
 
 def drafts(project: Project, request: Request, status: Status, sheet: Sheet) -> None:
-    """Make drafts of what is stale, where the project has a quality below that of its assets."""
+    """Make drafts of what is stale and declared in another quality; the lock and the assets stay as they are.
+
+    What fails here fails in its own quality, too, and is told then.
+    """
+    draft = of_quality(project, DRAFT)
+    todo = plan(project.graph, project.known, targets(project.graph, request.targets))
+    wanted = {
+        action.target
+        for action in (project.graph.actions[decision.action] for decision in todo.to_run())
+        if action.installs
+        and sheet.shows(action.target)
+        and (other := draft.graph.actions.get(action.id)) is not None
+        and other.recipe != action.recipe
+    }
+    if not wanted:
+        return
+    started = time.monotonic()
+    sheet.drafting(True)
+    try:
+        build_held(draft, replace(request, targets=tuple(sorted(wanted)), quality=DRAFT), sheet, started)
+    except Interrupted:
+        raise
+    except SpritebuildError:
+        pass
+    else:
+        many = f"{len(wanted)} drafts" if len(wanted) > 1 else "1 draft"
+        status.message(f"{many} in {time.monotonic() - started:.1f} s")
+    finally:
+        sheet.drafting(False)

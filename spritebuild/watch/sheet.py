@@ -105,6 +105,10 @@ class Sheet(Status):
             card, state="final", picture=picture, baseline=baseline, changed=changed, why="", error="", pages=pages
         )
 
+    def shows(self, target: str) -> bool:
+        """Whether there is a card of that target."""
+        return target in self._cards
+
     def drafting(self, drafts: bool) -> None:
         """What is made from now on is a draft, or is final."""
         self._draft = drafts

@@ -466,3 +466,68 @@ def _told(answer: Any) -> dict[str, Any]:
         if line.startswith(b"data: {"):
             return dict(json.loads(line[6:]))
     raise AssertionError("the stream has ended")
+
+
+GATED = '''
+"""A picture of as many bright pixels as there are steps; that of many steps waits until the project has a file `go`."""
+
+import time
+from pathlib import Path
+
+from spritebuild.stage import Outputs, Params, Stage
+
+
+class SlowParams(Params):
+    prompt: str = ""
+    steps: int = 20
+
+
+class SlowOutputs(Outputs):
+    image: Path = Path("image.png")
+
+
+class Slow(Stage):
+    version = 1
+    Params = SlowParams
+    Outputs = SlowOutputs
+
+    def run(self, action, context):
+        import numpy as np
+
+        from spritebuild_stages.images import png
+
+        while action.params.steps >= 20 and not (Path(__file__).parents[1] / "go").exists():
+            time.sleep(0.01)
+        rgba = np.zeros((8, 8, 4), np.uint8)
+        rgba.reshape(-1, 4)[: action.params.steps] = (*action.params.prompt.encode()[:3], 255)
+        png.write(action.outputs.image, rgba)
+'''
+
+
+def test_a_draft_is_shown_while_the_final_one_is_made_and_touches_nothing(browser: Any, project: Project) -> None:
+    project.stage("slow", GATED)
+    project.file("go", "")
+    sprites = {"orb": {"stage": "slow", "prompt": "red"}, "gem": {"stage": "slow", "prompt": "gem"}}
+    project.write({"project": {"name": "slow", "stages": "stages"}, "sprites": sprites}).build()
+    (project.root / "go").unlink()
+    assets, locked = project.assets(), project.lock_text()
+    with watched(project) as (watch, server):
+        shown = visit(browser, project, watch.sheet, server)
+        shown.page.wait_for_selector("[data-mood=watching]")
+        project.edit("sprites.orb.prompt", "blue")
+        shown.page.wait_for_selector('[data-name="sprites.orb"][data-state=draft]')
+        draft = Visitor(server.server_port)
+        draft.open(server.address())
+        picture = project.root / "draft.png"
+        picture.write_bytes(draft.get(f"/pixels/{shown.picture('sprites.orb')}.png").body)
+        draft.connection.close()
+        assert (png.read(picture)[..., 3] > 0).sum() == 8, "four tenths of the steps"
+        assert shown.states()["sprites.gem"] == "final", "what is not stale has no draft"
+        assert (project.assets(), project.lock_text()) == (assets, locked)
+        project.file("go", "")
+        shown.page.wait_for_selector('[data-name="sprites.orb"][data-state=final]')
+        shown.page.wait_for_selector("[data-mood=watching]")
+        installed = png.read(project.root / "assets/orb.png")
+        assert (installed[..., 3] > 0).sum() == 20
+        assert shown.picture("sprites.orb") == project.lock()["assets/orb.png"].digest
+        shown.page.context.close()
