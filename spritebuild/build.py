@@ -53,6 +53,8 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     if request.quality is not None and request.locked:
         raise UsageError("the lock knows no quality but the declared one", hint="say --locked or --quality, not both")
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
+        if request.quality is not None:
+            project = of_quality(project, request.quality)
         if request.options.spans is not None:
             request.options.spans.add("resolve", "MainThread", started, time.monotonic())
         return build_held(project, request, status, started)
@@ -60,8 +62,6 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
 
 def build_held(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
     """The same of a project that this process holds; `started` is the monotonic time since which seconds count."""
-    if request.quality is not None:
-        project = of_quality(project, request.quality)
     damaged: Counter[str] = Counter()
     while True:
         try:
