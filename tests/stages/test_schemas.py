@@ -64,7 +64,18 @@ def defaults(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_the_built_in_stages_are_these() -> None:
-    pictures = ["art-check", "export", "finish", "generate", "matte", "palette", "rank", "sheet", "upscale"]
+    pictures = [
+        "art-check",
+        "export",
+        "finish",
+        "generate",
+        "matte",
+        "palette",
+        "rank",
+        "sheet",
+        "unpack-checkpoint",
+        "upscale",
+    ]
     trainings = ["caption", "dataset", "evaluate", "lora-card"]
     trainings += ["train-classifier", "train-diffusion", "train-lora", "train-vae"]
     assert Stages().kinds() == sorted(pictures + trainings)
