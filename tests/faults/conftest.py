@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_deeds import Deed, approving, collecting, few, hoard, pinning, pulling, pushing
 from fault_processes import Holding, held
 from fault_project import BUILD, FIRST, MANY, SECOND, WORKER, Servers, State, copied, delivered, spritebuild, write
+from loopback import Site, serving
+from projects import safetensors
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 256 << 20
@@ -54,6 +57,22 @@ def states(bench: Path) -> dict[str, State]:
         "worker": State("worker", write(bench / "worker", WORKER), {}, delivered(worker)),
         "many": State("many", write(bench / "many", MANY), {}, delivered(many)),
     }
+
+
+@pytest.fixture(scope="session")
+def commands(bench: Path) -> Iterator[dict[str, Deed]]:
+    """What is made to fail beside builds, by name."""
+    site = Site({"/m/config.json": b"{}", "/m/unet/model.safetensors": safetensors(bytes(range(256)) * 4100)})
+    with serving(site):
+        loose, packed = pushing(bench, "push", few()), pushing(bench, "push-packs", hoard())
+        found = [
+            *(approving(bench), collecting(bench), loose, packed),
+            pulling(bench, loose, "pull", ("pull",)),
+            pulling(bench, packed, "pull-packs", ("pull",), locked=False),
+            pulling(bench, loose, "supply", BUILD, locked=False),
+            *pinning(bench, site.url),
+        ]
+        yield {deed.name: deed for deed in found}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -20,7 +21,14 @@ from pathlib import Path
 
 BUILD = ("build", "-j1")
 PATIENCE = 120.0  # seconds before a test gives up; never how long anything should take
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+SECRET = base64.b64encode(bytes(range(32))).decode()  # that traces are signed with
+ENVIRONMENT = {
+    **os.environ,
+    "NO_COLOR": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "COLUMNS": "200",
+    "SPRITEBUILD_STORE_KEY": SECRET,
+}
 Tree = Mapping[str, bytes]
 
 # Every run of a stage leaves a line in the file that FAULTS_RUNS names; `hold` waits while FAULTS_HOLD exists.

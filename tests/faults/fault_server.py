@@ -5,17 +5,24 @@ It reads a JSON line for each command, answers with the process's id and then wi
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
+import threading
 
 IMPORTS = (
     *("numpy", "imagehash", "PIL.PngImagePlugin", "deflate", "spritebuild_stages.images.png"),
     *("spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
     *("spritebuild.check.looks", "spritebuild_stages.sheet", "spritebuild_stages.finish"),
-    "spritebuild_stages.ops.quantize",
+    *("spritebuild_stages.ops.quantize", "spritebuild.cli.approve", "spritebuild.approve", "spritebuild.compare"),
+    *("spritebuild.cli.care", "spritebuild.collect", "spritebuild.cli.share", "spritebuild.supply"),
+    *("spritebuild.cli.weights", "spritebuild.sources.url", "spritebuild.sources.http", "yaml"),
+    *("spritebuild_stages.ops.applied", "spritebuild_stages.images.given", "spritebuild_stages.exports.sheet"),
+    *("spritebuild_stages.sheets.packing", "spritebuild_stages.sheets.painting"),
+    *("cryptography.hazmat.primitives.asymmetric.ed25519", "scipy.fft", "scipy.special"),
 )
 
 
@@ -23,6 +30,7 @@ def serve() -> None:
     """Answer until stdin ends."""
     for name in IMPORTS:
         importlib.import_module(name)
+    gc.freeze()  # a command that looked for garbage among all this would copy it
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -44,7 +52,13 @@ def _run(folder: str, arguments: list[str], talk: str, *, stop: bool) -> None:
     os.chdir(folder)
     if stop:
         os.kill(os.getpid(), signal.SIGSTOP)
-    main(arguments)
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter would
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)  # to take down the modules costs more than a build
 
 
 if __name__ == "__main__":
