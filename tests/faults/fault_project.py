@@ -276,7 +276,9 @@ class Servers:
     def __init__(self) -> None:
         self.idle: queue.LifoQueue[subprocess.Popen[str]] = queue.LifoQueue()
 
-    def forked(self, folder: Path, *arguments: str, attach: Callable[[int], None] | None = None) -> Ended:
+    def forked(
+        self, folder: Path, *arguments: str, attach: Callable[[int], None] | None = None, **environment: str
+    ) -> Ended:
         """Run a command in a process that has its imports already.
 
         `attach` gets the process's id while it stands still before the command, and lets it go on.
@@ -288,7 +290,13 @@ class Servers:
         assert server.stdin is not None
         assert server.stdout is not None
         with tempfile.NamedTemporaryFile() as talk:
-            request = {"folder": str(folder), "arguments": arguments, "talk": talk.name, "stop": attach is not None}
+            request = {
+                "folder": str(folder),
+                "arguments": arguments,
+                "environment": environment,
+                "talk": talk.name,
+                "stop": attach is not None,
+            }
             print(json.dumps(request), file=server.stdin, flush=True)
             child = int(server.stdout.readline())
             if attach is not None:

@@ -35,6 +35,7 @@ def serve() -> None:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
+            os.environ.update(request["environment"])
             _run(request["folder"], request["arguments"], request["talk"], stop=request["stop"])
         print(child, flush=True)
         _, status = os.waitpid(child, 0)

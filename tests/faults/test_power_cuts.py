@@ -213,7 +213,7 @@ def torn(story: Story, cut: int, top: Path) -> Wrong:
     wrong = shared_damage(top / "shared")
     for name, states in story.states.items():
         folder = top / name
-        if not folder.exists():
+        if cut < states[0][0]:  # what the user wrote is not durable yet
             continue
         wrong += store_damage(folder)
         here = blobs(folder)
@@ -234,12 +234,12 @@ def torn(story: Story, cut: int, top: Path) -> Wrong:
     return wrong
 
 
-def heals(servers: Servers, story: Story, top: Path) -> Wrong:
+def heals(servers: Servers, story: Story, cut: int, top: Path) -> Wrong:
     """Whether the next build, and the next push, end as if there had been no cut."""
     wrong = []
     for name, states in story.states.items():
         folder = top / name
-        if not (folder / "spritefile.toml").exists():
+        if cut < states[0][0]:  # what the user wrote is not durable yet
             continue
         if name == "isle":
             write(folder, NEW)
@@ -276,7 +276,7 @@ def test_a_power_cut_tears_nothing_loses_nothing_that_was_said_and_the_next_buil
             due = [promise for promise in story.promises if promise.end <= position < promise.until]
             kept += len(due)
             wrong += [f"lost, though it said {each.said}: {what}" for each in due for what in each.lost(top)]
-            wrong += heals(servers, story, top)
+            wrong += heals(servers, story, position, top)
         faults += [f"{cut}: {what}" for what in wrong]
     print(f"{story.disk.kind}: {CUTS} cuts among {len(written):,} writes and flushes, {kept:,} promises looked at")
     if faults:
