@@ -56,7 +56,7 @@ class Http:
     def __init__(
         self,
         *,
-        attempts: int = 6,
+        attempts: int = 5,
         base: float = 0.5,
         cap: float = 30.0,
         timeout: float = 60.0,

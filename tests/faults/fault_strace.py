@@ -20,7 +20,14 @@ MUTATING = (
     *("mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "fchown", "utimensat", "sendfile", "copy_file_range"),
 )
 READING = ("read", "pread64", "readlink", "statx", "newfstatat", "getdents64")
-FAULTS = {"ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "KILL": "signal=KILL", "READ": "error=EIO"}
+FAULTS = {
+    "ENOSPC": "error=ENOSPC",
+    "EIO": "error=EIO",
+    "KILL": "signal=KILL",
+    "READ": "error=EIO",
+    "TERM": "signal=TERM",
+    "INT": "signal=INT",
+}
 CALLS = {fault: READING if fault == "READ" else MUTATING for fault in FAULTS}
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)")
 HERE = re.compile(r"(?<=AT_FDCWD)<[^>]*>")  # a call that has it need not touch the folder that we are in
@@ -77,6 +84,8 @@ def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point, 
     what = f"inject={point.call}:{FAULTS[fault]}:when={point.number}"
     ended = _traced(servers, of, folder, log, point.call, "-e", what)
     text = HERE.sub("", log.read_text("utf-8", "replace")).splitlines()
+    if fault in ("TERM", "INT"):
+        return Injected(ended, tuple(line for line in text if f"--- SIG{fault} " in line))
     if fault != "KILL":
         return Injected(ended, tuple(line for line in text if "(INJECTED)" in line))
     # A build that ends well has killed its idle worker itself.

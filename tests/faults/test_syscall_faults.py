@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 from fault_deeds import Deed, of_build
+from fault_processes import at_work_in, eventually
 from fault_project import Ended, Servers, State, copied
 from fault_strace import CALLS, FAULTS, Point, inject, points
 
@@ -26,7 +27,9 @@ ALL = os.environ.get("SPRITEBUILD_FAULTS") == "all"
 SAMPLE = 8  # points of a build and a fault in an ordinary run
 FEW = 4  # points of any other command
 LANES = int(os.environ.get("SPRITEBUILD_FAULT_LANES", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"))
-KILLED = {-9, 137}
+ENDED = {"KILL": {-9, 137}, "TERM": {143, 0}, "INT": {130, 0}}  # 0: it came when all was done
+DISK = ("ENOSPC", "EIO", "KILL")
+SIGNALS = ("TERM", "INT")
 MISSED = 1000  # in place of the exit status where threads shared the work otherwise than when counted
 BUILDS = ("first", "edited", "worker", "many")
 OTHERS = ("approve", "gc", "push", "push-packs", "pull", "pull-packs", "supply", "lock", "fetch")
@@ -75,13 +78,14 @@ def faults_at(servers: Servers, deed: Deed, fault: str, point: Point, folder: Pa
     copied(deed.folder, folder)
     log = folder.with_suffix(".log")
     injected = inject(servers, folder, log, fault, point, deed.run)
-    wrong = deed.damaged(folder)
+    wrong = [] if eventually(lambda: not at_work_in(folder)) else [f"{at_work_in(folder)} go on without it"]
+    wrong += deed.damaged(folder)
     if injected.ended.code == 0:
         wrong += [f"it said that all went well, and yet: {what}" for what in deed.undone(folder)]
     wrong += [f"the next run: {what}" for what in deed.healed(servers, folder)]
     if not injected.hit:
         wrong += ["not hit, and yet: " + injected.ended.talk] * (injected.ended.code != 0)
-    elif all(str(folder) in hit for hit in injected.hit) or fault == "KILL":  # else it was kept from speaking as well
+    elif all(str(folder) in hit for hit in injected.hit) or fault in ENDED:  # else it was kept from speaking as well
         wrong += ill_said(fault, point, injected.ended)
     shutil.rmtree(folder)
     log.unlink()
@@ -92,9 +96,11 @@ def ill_said(fault: str, point: Point, ended: Ended) -> list[str]:
     """What is wrong with the exit status and the words of a command that met a fault."""
     unread = point.path.endswith(WRITTEN) or "Input/output error" in ended.talk  # what the user wrote
     unreadable = {2} if unread else set[int]()
-    expected = {5} | (KILLED if fault == "KILL" else {0} | unreadable)
+    expected = ENDED[fault] if fault in SIGNALS else {5} | ENDED.get(fault, {0} | unreadable)
+    if "the worker process died" in ended.talk:  # it was the one that got the signal
+        expected = {5}
     wrong = [] if ended.code in expected else [f"exit status {ended.code}: {ended.talk}"]
-    if ended.code in (2, 5) and "error: " not in ended.talk:
+    if ended.code in (2, 5, 130, 143) and "error: " not in ended.talk:
         wrong.append(f"no error: {ended.talk}")
     if ended.code == 5 and "hint: " not in ended.talk:
         wrong.append(f"no hint: {ended.talk}")
@@ -122,7 +128,7 @@ def sweep(servers: Servers, deed: Deed, chosen: Sequence[tuple[str, Point]], ben
     assert missed <= len(outcomes) / 4 or len(outcomes) < 8
 
 
-@pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "KILL"])
+@pytest.mark.parametrize("fault", DISK)
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_build_completes(
     name: str,
@@ -142,8 +148,16 @@ def test_a_fault_at_any_system_call_leaves_a_store_that_verifies_and_the_next_bu
 def test_a_fault_at_any_system_call_of_another_command_loses_nothing_and_the_next_run_completes(
     name: str, servers: Servers, deeds: dict[str, Deed], visited: dict[tuple[str, str], list[Point]], bench: Path
 ) -> None:
-    every = [(fault, point) for fault in FAULTS if fault != "READ" for point in visited[name, fault]]
+    every = [(fault, point) for fault in DISK for point in visited[name, fault]]
     sweep(servers, deeds[name], every if ALL else spaced(every, FEW), bench)
+
+
+@pytest.mark.parametrize("name", BUILDS + OTHERS)
+def test_a_signal_at_any_system_call_ends_a_command_with_its_exit_status_and_leaves_no_process(
+    name: str, servers: Servers, deeds: dict[str, Deed], visited: dict[tuple[str, str], list[Point]], bench: Path
+) -> None:
+    every = [(fault, point) for fault in SIGNALS for point in visited[name, fault]]
+    sweep(servers, deeds[name], every if ALL else spaced(every, 2), bench)
 
 
 @pytest.mark.parametrize("name", BUILDS + OTHERS)
