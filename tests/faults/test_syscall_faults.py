@@ -152,6 +152,15 @@ def test_a_fault_at_any_system_call_of_another_command_loses_nothing_and_the_nex
     sweep(servers, deeds[name], every if ALL else spaced(every, FEW), bench)
 
 
+@pytest.mark.parametrize("name", ["approve", "lock"])
+def test_a_kill_before_a_rename_leaves_nothing_beside_the_lock(
+    name: str, servers: Servers, deeds: dict[str, Deed], visited: dict[tuple[str, str], list[Point]], bench: Path
+) -> None:
+    last = [point for point in visited[name, "KILL"] if point.call == "rename" and "scratch" in point.path]
+    assert last
+    sweep(servers, deeds[name], [("KILL", point) for point in last], bench)
+
+
 @pytest.mark.parametrize("name", BUILDS + OTHERS)
 def test_a_signal_at_any_system_call_ends_a_command_with_its_exit_status_and_leaves_no_process(
     name: str, servers: Servers, deeds: dict[str, Deed], visited: dict[tuple[str, str], list[Point]], bench: Path
