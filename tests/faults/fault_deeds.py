@@ -23,7 +23,6 @@ from fault_project import (
     copied,
     damage,
     delivered,
-    spritebuild,
     store_damage,
     unhealed,
     write,
@@ -104,23 +103,23 @@ def ended_well(ended: Ended) -> None:
 # approve and gc: a project that was built, edited and built again
 
 
-def edited(bench: Path, name: str, *between: tuple[str, ...]) -> Path:
+def edited(servers: Servers, bench: Path, name: str, *between: tuple[str, ...]) -> Path:
     """Such a project, with commands that were run before the edit."""
     folder = bench / name
     project = write(folder / "isle", FIRST)
     for arguments in (BUILD, *between):
-        ended_well(spritebuild(project, *arguments))
+        ended_well(servers.forked(project, *arguments))
     write(project, SECOND)
-    ended_well(spritebuild(project, *BUILD))
+    ended_well(servers.forked(project, *BUILD))
     return folder
 
 
-def approving(bench: Path) -> Deed:
+def approving(servers: Servers, bench: Path) -> Deed:
     """Other bytes than were approved become the baseline."""
-    folder = edited(bench, "approving", ("approve", "--all"))
+    folder = edited(servers, bench, "approving", ("approve", "--all"))
     before = delivered(folder / "isle")
     after = copied(folder, bench / "approved")
-    ended_well(spritebuild(after / "isle", "approve", "--all"))
+    ended_well(servers.forked(after / "isle", "approve", "--all"))
     reference = delivered(after / "isle")
     assert reference != before
 
@@ -143,12 +142,12 @@ def approving(bench: Path) -> Deed:
     )
 
 
-def collecting(bench: Path) -> Deed:
+def collecting(servers: Servers, bench: Path) -> Deed:
     """What nothing needs any more is removed from the store."""
-    folder = edited(bench, "collecting")
+    folder = edited(servers, bench, "collecting")
     reference = delivered(folder / "isle")
     after = copied(folder, bench / "collected")
-    ended_well(spritebuild(after / "isle", "gc", "--keep-days", "0"))
+    ended_well(servers.forked(after / "isle", "gc", "--keep-days", "0"))
     live = blobs(after / "isle")
     assert live < blobs(folder / "isle")
 
@@ -181,14 +180,14 @@ def few() -> dict[str, str | bytes]:
     return {**FIRST, "spritefile.toml": f"{FIRST['spritefile.toml']}{STORE}"}
 
 
-def pushing(bench: Path, name: str, files: Mapping[str, str | bytes]) -> Deed:
+def pushing(servers: Servers, bench: Path, name: str, files: Mapping[str, str | bytes]) -> Deed:
     """What was built is put into an empty shared store."""
     folder = bench / name
     (folder / "shared").mkdir(parents=True)
     project = write(folder / "isle", files)
-    ended_well(spritebuild(project, *BUILD))
+    ended_well(servers.forked(project, *BUILD))
     after = copied(folder, bench / f"{name}-pushed")
-    ended_well(spritebuild(after / "isle", "push"))
+    ended_well(servers.forked(after / "isle", "push"))
     everything = there(after / "shared")
     assert len(everything) > 8
 
@@ -204,14 +203,16 @@ def pushing(bench: Path, name: str, files: Mapping[str, str | bytes]) -> Deed:
     return Deed(name, folder, isle("push"), damaged, undone, healed)
 
 
-def pulling(bench: Path, pushed: Deed, name: str, arguments: tuple[str, ...], *, locked: bool = True) -> Deed:
+def pulling(
+    servers: Servers, bench: Path, pushed: Deed, name: str, arguments: tuple[str, ...], *, locked: bool = True
+) -> Deed:
     """A clone takes from the shared store what a push has put there."""
     folder = copied(bench / f"{pushed.name}-pushed", bench / name)
     reference = delivered(folder / "isle")
     for left in (".spritebuild", "assets", *([] if locked else ["lockfiles"])):
         shutil.rmtree(folder / "isle" / left)
     after = copied(folder, bench / f"{name}-done")
-    ended_well(spritebuild(after / "isle", *arguments))
+    ended_well(servers.forked(after / "isle", *arguments))
     everything = blobs(after / "isle")
     there_before = there(folder / "shared")
 
@@ -320,15 +321,15 @@ def weighed(url: str) -> dict[str, str | bytes]:
     return {**STAGES, "stages/press.py": PRESS, "spritefile.toml": HEAD + model + sprite}
 
 
-def pinning(bench: Path, url: str) -> tuple[Deed, Deed]:
+def pinning(servers: Servers, bench: Path, url: str) -> tuple[Deed, Deed]:
     """Weights are pinned for the first time; and a clone fetches what is pinned."""
     folder = bench / "locking"
     write(folder / "isle", weighed(url))
     fetching = copied(folder, bench / "fetching")
-    ended_well(spritebuild(fetching / "isle", "lock"))
+    ended_well(servers.forked(fetching / "isle", "lock"))
     pinned = delivered(fetching / "isle")
     after = copied(fetching, bench / "fetched")
-    ended_well(spritebuild(after / "isle", *BUILD))
+    ended_well(servers.forked(after / "isle", *BUILD))
     reference = delivered(after / "isle")
     shutil.rmtree(fetching / "isle" / ".spritebuild")
     fetched = {path.relative_to(after): path.read_bytes() for path in weights(after / "isle")}

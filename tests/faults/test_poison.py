@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from fault_deeds import few, weighed, weights
-from fault_project import BUILD, ENVIRONMENT, HEAD, STAGES, Ended, copied, delivered, spritebuild, store_damage, write
+from fault_project import BUILD, ENVIRONMENT, HEAD, STAGES, Ended, Servers, copied, delivered, store_damage, write
 from fault_project import SECRET as OURS
 from loopback import Site, serving
 from projects import safetensors
@@ -62,7 +62,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def poisoned(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose weights DVC tracks, pinned and pushed; the remote is verified and then holds the other block."""
     tmp_path = tmp_path_factory.mktemp("tracked")
     model = '\n[models.mine]\npath = "weights"\nlicence = "MIT"\n\n[sprites.stone]\nstage = "press"\nmodel = "mine"\n'
@@ -80,7 +80,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run(project, *command)
         assert done.returncode == 0, done
-    assert spritebuild(project, "lock").code == 0
+    assert servers.forked(project, "lock").code == 0
     shutil.rmtree(project / "weights")
     shutil.rmtree(project / ".dvc" / "cache")
     found = hashlib.md5(ONE).hexdigest()
@@ -108,8 +108,8 @@ def test_dvc_accepts_a_file_of_the_same_md5_though_it_verifies(tracked: Path) ->
 
 @needs_dvc
 @pytest.mark.parametrize("command", [("build",), ("fetch", "--all")])
-def test_a_file_of_the_same_md5_is_refused(tracked: Path, command: tuple[str, ...]) -> None:
-    refused(spritebuild(tracked, *command), "block.dat is not what was pinned")
+def test_a_file_of_the_same_md5_is_refused(tracked: Path, servers: Servers, command: tuple[str, ...]) -> None:
+    refused(servers.forked(tracked, *command), "block.dat is not what was pinned")
     assert not (tracked / "assets").exists()
 
 
@@ -134,13 +134,13 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def pushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pushed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a project, and the shared store that it was pushed to."""
     folder = tmp_path_factory.mktemp("team")
     project = write(folder / "isle", few())
     (folder / "shared").mkdir()
     for command in (BUILD, ("push",)):
-        ended = spritebuild(project, *command)
+        ended = servers.forked(project, *command)
         assert ended.code == 0, ended
     return folder
 
@@ -156,10 +156,10 @@ def team(pushed: Path, tmp_path: Path) -> Team:
     return Team(tmp_path / "shared", clone)
 
 
-def nothing_was_taken(team: Team) -> None:
+def nothing_was_taken(servers: Servers, team: Team) -> None:
     """The poison is neither a blob nor an asset; without the shared store, the build is what it should be."""
     assert not store_damage(team.clone)
-    ended = spritebuild(team.clone, *BUILD, "--offline")
+    ended = servers.forked(team.clone, *BUILD, "--offline")
     assert ended.code == 0, ended
     there = delivered(team.clone.with_name("isle"))
     assert delivered(team.clone) == there
@@ -171,22 +171,22 @@ def overwrite(path: Path, data: bytes) -> None:
     path.chmod(0o444)
 
 
-def test_a_swapped_blob_is_refused(team: Team) -> None:
+def test_a_swapped_blob_is_refused(team: Team, servers: Servers) -> None:
     entries = lock.read(team.clone)
     imp, gem = entries["assets/foes/imp.png"].digest, entries["assets/gem.png"].digest
     overwrite(team.blob(imp), team.blob(gem).read_bytes())
-    refused(spritebuild(team.clone, *BUILD), f"blobs/{imp[:2]}/{imp[2:]}")
-    nothing_was_taken(team)
+    refused(servers.forked(team.clone, *BUILD), f"blobs/{imp[:2]}/{imp[2:]}")
+    nothing_was_taken(servers, team)
 
 
-def test_a_blob_of_the_same_md5_is_refused(team: Team) -> None:
+def test_a_blob_of_the_same_md5_is_refused(team: Team, servers: Servers) -> None:
     name = digest.of_bytes(ONE)
     (team.shared / "blobs" / name[:2]).mkdir(parents=True, exist_ok=True)
     team.blob(name).write_bytes(OTHER)
     entries = lock.read(team.clone)
     text = (team.clone / lock.PATH).read_text().replace(entries["assets/gem.png"].digest, name)
     (team.clone / lock.PATH).write_text(text)
-    refused(spritebuild(team.clone, "pull"), f"blobs/{name[:2]}/{name[2:]}")
+    refused(servers.forked(team.clone, "pull"), f"blobs/{name[:2]}/{name[2:]}")
     assert not store_damage(team.clone)
 
 
@@ -217,22 +217,22 @@ def cut_short(document: dict[str, str]) -> bytes:
 
 
 @pytest.mark.parametrize("forge", [forged, by_a_stranger, in_our_name, unsigned, cut_short])
-def test_a_forged_trace_is_refused(forge: Callable[[dict[str, str]], bytes], team: Team) -> None:
+def test_a_forged_trace_is_refused(forge: Callable[[dict[str, str]], bytes], team: Team, servers: Servers) -> None:
     team.forget_lock()
     for path in team.traces():
         overwrite(path, forge(json.loads(path.read_bytes())))
-    refused(spritebuild(team.clone, *BUILD), "traces/")
-    nothing_was_taken(team)
+    refused(servers.forked(team.clone, *BUILD), "traces/")
+    nothing_was_taken(servers, team)
 
 
-def test_a_trace_for_another_key_is_refused(team: Team) -> None:
+def test_a_trace_for_another_key_is_refused(team: Team, servers: Servers) -> None:
     team.forget_lock()
     paths = team.traces()
     documents = [path.read_bytes() for path in paths]
     for path, data in zip(paths, documents[1:] + documents[:1], strict=True):
         overwrite(path, data)
-    refused(spritebuild(team.clone, *BUILD), "is the trace of another key")
-    nothing_was_taken(team)
+    refused(servers.forked(team.clone, *BUILD), "is the trace of another key")
+    nothing_was_taken(servers, team)
 
 
 # Weights
@@ -240,17 +240,19 @@ def test_a_trace_for_another_key_is_refused(team: Team) -> None:
 
 @pytest.mark.parametrize("length", [0, 7, 4000, -1])
 @pytest.mark.parametrize("where", ["at the source", "here"])
-def test_truncated_weights_are_refused_or_fetched_again(length: int, where: str, tmp_path: Path) -> None:
+def test_truncated_weights_are_refused_or_fetched_again(
+    length: int, where: str, servers: Servers, tmp_path: Path
+) -> None:
     """Refused where the source gives them; what was truncated here is set aside and comes again."""
     whole = safetensors(bytes(range(256)) * 40)
     site = Site({"/m/config.json": b"{}", "/m/unet/model.safetensors": whole})
     with serving(site):
         project = write(tmp_path / "isle", weighed(site.url))
-        assert spritebuild(project, "lock").code == 0
+        assert servers.forked(project, "lock").code == 0
         if where == "here":
             (path,) = [path for path in weights(project) if path.suffix == ".safetensors"]
             overwrite(path, whole[:length])
-            ended = spritebuild(project, *BUILD)
+            ended = servers.forked(project, *BUILD)
             assert ended.code == 0, ended
             assert path.read_bytes() == whole
             aside = [file for file in (project / ".spritebuild/quarantine").rglob("*") if file.is_file()]
@@ -258,6 +260,6 @@ def test_truncated_weights_are_refused_or_fetched_again(length: int, where: str,
         else:
             shutil.rmtree(project / ".spritebuild")
             site.files["/m/unet/model.safetensors"] = whole[:length]
-            refused(spritebuild(project, *BUILD), "model.safetensors")
+            refused(servers.forked(project, *BUILD), "model.safetensors")
             assert not weights(project)
             assert not (project / "assets").exists()
