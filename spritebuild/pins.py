@@ -239,9 +239,7 @@ def _locked_revision(document: Mapping[str, Any]) -> str | None:
     return origins[0].get("repo", {}).get("rev_lock") or None
 
 
-def write(
-    path: Path, pin: Pin, transport: Mapping[str, Any] | None = None, *, scratch: Path | None = None
-) -> None:
+def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None, *, scratch: Path | None = None) -> None:
     """Write a pin; `transport` is DVC's part of it (`outs`, `deps`, `frozen`)."""
     import yaml
 
