@@ -19,7 +19,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faults: $(READY)  ## a fault at every mutating system call (needs strace)
+faults: $(READY)  ## faults at every system call, power cuts, races (strace; root for some)
 	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
 
 servers: $(READY)  ## 1,000 sprites from a shared store over each real server

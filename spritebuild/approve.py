@@ -14,6 +14,7 @@ from spritebuild.errors import RegressionError, UsageError
 from spritebuild.files import machine_errors
 from spritebuild.project import alone
 from spritebuild.status import Status
+from spritebuild.store import SCRATCH
 
 FORMAT = 1
 
@@ -74,7 +75,7 @@ def approve(spritefile: Path, choices: Iterable[Choice], status: Status) -> Appr
             approved.append(choice.path)
         if approved:
             idle.forget(root)  # the lock is one of the files whose signatures it knows
-            lock.write(root, entries.values())
+            lock.write(root, entries.values(), scratch=idle.state_folder(root) / SCRATCH)
     rejected = tuple(choice for choice in choices if choice.decision == "reject")
     return Approved(tuple(approved), tuple(already), rejected)
 

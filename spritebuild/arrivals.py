@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spritebuild import digest, pins
 from spritebuild.errors import IntegrityError, PolicyError
+from spritebuild.files import sync_files, sync_folders
 from spritebuild.pins import Pin
 from spritebuild.sources import Source, Wanted, hidden, safe
 
@@ -86,14 +87,18 @@ class Arrivals:
         top = self.kept / pin.digest
         for rest in [*arriving.rglob(".*.part"), *arriving.rglob(".*.part.from")]:
             rest.unlink()
-        if not top.exists():
-            arriving.rename(top)
-            return
-        for name, _, _ in pin.files:
-            if (arriving / name).is_file():
+        came = [name for name, _, _ in pin.files if (arriving / name).is_file()]
+        sync_files([str(arriving / name) for name in came])
+        if top.exists():
+            for name in came:
                 (top / name).parent.mkdir(parents=True, exist_ok=True)
                 (arriving / name).replace(top / name)
-        shutil.rmtree(arriving)
+            shutil.rmtree(arriving)
+        else:
+            arriving.rename(top)
+        # A power cut leaves what was said to be here: the names, too, up to the store's own.
+        folders = {str(folder) for name in came for folder in (top / name).parents if folder.is_relative_to(top)}
+        sync_folders([*folders, str(self.kept), str(self.kept.parent)])
 
     def _set_aside(self, top: Path, names: Sequence[str]) -> None:
         there = [name for name in names if (top / name).is_symlink() or (top / name).exists()]

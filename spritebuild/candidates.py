@@ -182,4 +182,5 @@ def _report(project: Project, target: str, known: Plan) -> dict[int, Mapping[str
 def _write(project: Project, entry: lock.Entry) -> None:
     with machine_errors():
         idle.forget(project.root)
-        lock.write(project.root, {**project.known.lock, entry.path: entry}.values())
+        entries = {**project.known.lock, entry.path: entry}
+        lock.write(project.root, entries.values(), scratch=project.store.scratch)

@@ -40,6 +40,15 @@ def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: 
     sync_folder(path.parent)
 
 
+def exists(path: str) -> bool:
+    """Whether anything is there. Raises OSError where that cannot be told, which `os.path` takes for a no."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _temporary(path: Path, scratch: Path | None) -> str:
     """A free name from which a rename to `path` is atomic; makes the folders it needs."""
     os.makedirs(path.parent, exist_ok=True)

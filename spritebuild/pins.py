@@ -239,7 +239,7 @@ def _locked_revision(document: Mapping[str, Any]) -> str | None:
     return origins[0].get("repo", {}).get("rev_lock") or None
 
 
-def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None) -> None:
+def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None, *, scratch: Path | None = None) -> None:
     """Write a pin; `transport` is DVC's part of it (`outs`, `deps`, `frozen`)."""
     import yaml
 
@@ -255,4 +255,4 @@ def write(path: Path, pin: Pin, transport: Mapping[str, Any] | None = None) -> N
         "files": [{"path": name, "size": size, "sha256": sha256} for name, size, sha256 in pin.files],
     }
     text = yaml.safe_dump({**(transport or {}), "meta": {"spritebuild": meta}}, sort_keys=False, width=120)
-    write_atomic(path, text.encode())
+    write_atomic(path, text.encode(), scratch=scratch)

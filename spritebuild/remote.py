@@ -16,6 +16,7 @@ from spritebuild.arrivals import Arrivals
 from spritebuild.errors import IntegrityError, MachineError, UsageError
 from spritebuild.pins import Pin
 from spritebuild.sources import NETWORK, Source, dvc
+from spritebuild.store import SCRATCH
 
 
 class DvcSource(Protocol):
@@ -134,7 +135,7 @@ class Remote:
                 f"{name} is declared as {said}, but its weights are {families.words(str(pin.family))}",
                 hint=f"take family out of [{name}], or set it right",
             )
-        pins.write(pins.path_of(self.root, name), pin, transport)
+        pins.write(pins.path_of(self.root, name), pin, transport, scratch=self.kept.parent / SCRATCH)
         return pin
 
     def pin_all(self, declarations: Mapping[str, Declaration]) -> dict[str, Pin]:

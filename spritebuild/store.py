@@ -26,11 +26,12 @@ from typing import Any
 
 from spritebuild import digest
 from spritebuild.errors import StageError
-from spritebuild.files import sync_files, sync_folder, sync_folders, write_atomic
+from spritebuild.files import exists, sync_files, sync_folder, sync_folders, write_atomic
 
 SCHEMA = 1
 LARGE = 1 << 20  # bytes from which a link is worth a read-only asset; below, a copy costs nothing
 SPACE = "\x1f"  # between the name of a space and what is named in it: no action and no path has it
+SCRATCH = "scratch"  # the folder of what is unfinished, which the next build empties
 COMMIT_EVERY = 0.5  # seconds of cheap actions that a kill may cost; a generated image is committed at once
 
 
@@ -67,7 +68,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.space = ""
-        self.scratch = root / "scratch"
+        self.scratch = root / SCRATCH
         self._blobs = f"{root}/blobs"
         self._folders: set[str] = set()
         self._taken: dict[str, str] = {}  # files that are blobs, or will be with the next commit, by digest
@@ -107,7 +108,7 @@ class Store:
                 return all(map(self.has, self.listed(name).values()))
             except Damaged:
                 return False
-        return name in self._taken or os.path.exists(self._final(name))
+        return name in self._taken or exists(self._final(name))
 
     def take(self, file: str, expected: str | None = None) -> str:
         """Take over a file of ours; returns its digest. The file is gone afterwards. A folder's path ends in a slash.
@@ -307,7 +308,7 @@ class Store:
         """Rows of a query; none where there is no database yet: reading makes none."""
         if self._database is None:
             if self._absent is None:
-                self._absent = not os.path.exists(self.root / "traces.db")
+                self._absent = not exists(f"{self.root}/traces.db")
             if self._absent:
                 return iter(())
         return self.database.execute(query, values)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from spritebuild.errors import MachineError, UsageError
+from spritebuild.files import sync_folder
 
 TIMEOUT = 30  # seconds, where DVC's configuration says none: a build without the shared store is better than none
 OBJECTS = {"s3", "gs", "azure", "oss", "gdrive"}  # a put there is whole or not at all, and there is no rename
@@ -60,6 +61,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._durable: set[Path] = set()  # folders that a power cut leaves
 
     def sizes(self, folder: str) -> dict[str, int]:
         try:
@@ -95,6 +97,15 @@ class Folder:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
                 raise
+            sync_folder(final.parent)
+            self._keep(final.parent)
+
+    def _keep(self, folder: Path) -> None:
+        """Make the names of a folder and those above it durable, whoever made them."""
+        while folder != self.root and folder not in self._durable:
+            sync_folder(folder.parent)
+            self._durable.add(folder)
+            folder = folder.parent
 
 
 @contextlib.contextmanager

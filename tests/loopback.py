@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ class Site:
     """What the server has by path, and which faults the next requests meet, in their order.
 
     A fault is a status code, `("cut", n)`: the connection ends after n bytes, `("reset",)`: it ends before any answer,
-    or `("damage",)`: as many bytes as there should be, but others.
+    `("stall", n)`: it falls silent after n bytes, or `("damage",)`: as many bytes as there should be, but others.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -105,6 +106,12 @@ def serving(site: Site) -> Iterator[Site]:
                 self.wfile.write(body[: fault[1]])
                 self.close_connection = True
                 return
+            if isinstance(fault, tuple) and fault[0] == "stall":
+                self.wfile.write(body[: fault[1]])
+                self.wfile.flush()
+                self.connection.recv(1)  # until the client goes away
+                self.close_connection = True
+                return
             self.wfile.write(body)
 
         def do_POST(self) -> None:
@@ -155,7 +162,12 @@ def serving(site: Site) -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(reply)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(sys.exc_info()[1], ConnectionError):  # clients that are killed say nothing
+                super().handle_error(request, client_address)
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     site.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)

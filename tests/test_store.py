@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spritebuild import digest
 from spritebuild.errors import MachineError, StageError
-from spritebuild.files import machine_errors, write_atomic
+from spritebuild.files import exists, machine_errors, write_atomic
 from spritebuild.store import Damaged, Description, Store, Trace
 
 
@@ -314,3 +314,13 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path, 
         store.take(f"{folder}/")
     monkeypatch.undo()
     assert store.listed(store.take(f"{folder}/")).keys() == {"page.png"}
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert exists(f"{tmp_path}/file")
+    assert not exists(f"{tmp_path}/none")
+    assert not exists(f"{tmp_path}/file/none")
+    with pytest.raises(OSError, match="symbolic links"):
+        exists(f"{tmp_path}/loop")

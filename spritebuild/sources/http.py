@@ -24,6 +24,7 @@ LONGEST_WISH = 60.0  # seconds of Retry-After that are granted
 PIECE = 1 << 20
 MOST_JSON = 32 << 20
 HINT = "check the address and the network; what has arrived is kept, and the next try goes on from there"
+OTHER_BYTES = "the source gives other bytes than were promised: use another, or pin it again"
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Http:
     def __init__(
         self,
         *,
-        attempts: int = 6,
+        attempts: int = 5,
         base: float = 0.5,
         cap: float = 30.0,
         timeout: float = 60.0,
@@ -94,7 +95,7 @@ class Http:
                     f"{to.name} is not what it should be",
                     where=url,
                     facts=[("expected", f"sha256 {sha256}"), ("found", f"sha256 {found}")],
-                    hint="the source gives other bytes than were promised: use another, or pin it again",
+                    hint=OTHER_BYTES,
                 )
 
     def post(self, url: str, value: Any, kind: str) -> Any:
@@ -164,6 +165,7 @@ class Http:
                     f"{to.name} has another size than was promised",
                     where=url,
                     facts=[("expected", f"{size} bytes"), ("found", f"{total} bytes")],
+                    hint=OTHER_BYTES,
                 )
             _write_mark(mark, url, answer)
             with part.open("r+b" if part.exists() else "wb") as stream:
@@ -184,7 +186,8 @@ class Http:
                 return here
             here += len(data)
             if size is not None and here > size:
-                raise IntegrityError("more bytes came than were promised", facts=[("expected", f"{size} bytes")])
+                facts = [("expected", f"{size} bytes")]
+                raise IntegrityError("more bytes came than were promised", facts=facts, hint=OTHER_BYTES)
             stream.write(data)
 
     def _open(self, url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:

@@ -29,8 +29,8 @@ def inside(root: Path, relative: str) -> Path:
         path = path.resolve(strict=True)
     except FileNotFoundError:
         path = path.resolve()
-    except (OSError, RuntimeError):  # a loop of symlinks, a file used as a folder
-        raise ValueError("cannot be resolved") from None
+    except (OSError, RuntimeError) as error:  # a loop of symlinks, a file used as a folder, a broken disk
+        raise ValueError(f"cannot be resolved: {getattr(error, 'strerror', None) or error}") from None
     if not path.is_relative_to(top):
         raise ValueError("leaves the project through a symlink")
     return path

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_deeds import Deed, approving, collecting, few, hoard, pinning, pulling, pushing
 from fault_processes import Holding, held
-from fault_project import BUILD, FIRST, MANY, SECOND, WORKER, Servers, State, copied, delivered, spritebuild, write
+from fault_project import BUILD, FIRST, MANY, SECOND, WORKER, Servers, State, copied, delivered, write
+from loopback import Site, serving
+from projects import safetensors
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 256 << 20
@@ -33,7 +36,7 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def states(bench: Path) -> dict[str, State]:
+def states(servers: Servers, bench: Path) -> dict[str, State]:
     """`first`: never built. `edited`: built, then edited so that assets are replaced and one is stale. `worker`: never
     built, on a device that needs a worker process. `many`: never built, with
     so many assets that they are flushed together.
@@ -41,7 +44,7 @@ def states(bench: Path) -> dict[str, State]:
 
     def built(name: str, files: dict[str, str | bytes]) -> Path:
         folder = write(bench / name, files)
-        ended = spritebuild(folder, *BUILD)
+        ended = servers.forked(folder, *BUILD)
         assert ended.code == 0, ended
         return folder
 
@@ -54,6 +57,22 @@ def states(bench: Path) -> dict[str, State]:
         "worker": State("worker", write(bench / "worker", WORKER), {}, delivered(worker)),
         "many": State("many", write(bench / "many", MANY), {}, delivered(many)),
     }
+
+
+@pytest.fixture(scope="session")
+def commands(servers: Servers, bench: Path) -> Iterator[dict[str, Deed]]:
+    """What is made to fail beside builds, by name."""
+    site = Site({"/m/config.json": b"{}", "/m/unet/model.safetensors": safetensors(bytes(range(256)) * 4100)})
+    with serving(site):
+        loose, packed = pushing(servers, bench, "push", few()), pushing(servers, bench, "push-packs", hoard())
+        found = [
+            *(approving(servers, bench), collecting(servers, bench), loose, packed),
+            pulling(servers, bench, loose, "pull", ("pull",)),
+            pulling(servers, bench, packed, "pull-packs", ("pull",), locked=False),
+            pulling(servers, bench, loose, "supply", BUILD, locked=False),
+            *pinning(servers, bench, site.url),
+        ]
+        yield {deed.name: deed for deed in found}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -61,6 +62,17 @@ def _alive() -> Iterator[tuple[int, str]]:
                 continue
             if state != "Z":
                 yield int(session), line
+
+
+def at_work_in(folder: Path) -> list[str]:
+    """The command lines of processes that are alive and stand in a folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (process / "cwd").readlink().is_relative_to(folder):
+                    found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def eventually(true: Callable[[], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -20,7 +21,14 @@ from pathlib import Path
 
 BUILD = ("build", "-j1")
 PATIENCE = 120.0  # seconds before a test gives up; never how long anything should take
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+SECRET = base64.b64encode(bytes(range(32))).decode()  # that traces are signed with
+ENVIRONMENT = {
+    **os.environ,
+    "NO_COLOR": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "COLUMNS": "200",
+    "SPRITEBUILD_STORE_KEY": SECRET,
+}
 Tree = Mapping[str, bytes]
 
 # Every run of a stage leaves a line in the file that FAULTS_RUNS names; `hold` waits while FAULTS_HOLD exists.
@@ -268,7 +276,9 @@ class Servers:
     def __init__(self) -> None:
         self.idle: queue.LifoQueue[subprocess.Popen[str]] = queue.LifoQueue()
 
-    def forked(self, folder: Path, *arguments: str, attach: Callable[[int], None] | None = None) -> Ended:
+    def forked(
+        self, folder: Path, *arguments: str, attach: Callable[[int], None] | None = None, **environment: str
+    ) -> Ended:
         """Run a command in a process that has its imports already.
 
         `attach` gets the process's id while it stands still before the command, and lets it go on.
@@ -280,7 +290,13 @@ class Servers:
         assert server.stdin is not None
         assert server.stdout is not None
         with tempfile.NamedTemporaryFile() as talk:
-            request = {"folder": str(folder), "arguments": arguments, "talk": talk.name, "stop": attach is not None}
+            request = {
+                "folder": str(folder),
+                "arguments": arguments,
+                "environment": environment,
+                "talk": talk.name,
+                "stop": attach is not None,
+            }
             print(json.dumps(request), file=server.stdin, flush=True)
             child = int(server.stdout.readline())
             if attach is not None:

@@ -5,17 +5,25 @@ It reads a JSON line for each command, answers with the process's id and then wi
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
+import threading
+import time
 
 IMPORTS = (
     *("numpy", "imagehash", "PIL.PngImagePlugin", "deflate", "spritebuild_stages.images.png"),
     *("spritebuild.cli.build", "spritebuild.cli.progress", "spritebuild.build"),
     *("spritebuild.check.looks", "spritebuild_stages.sheet", "spritebuild_stages.finish"),
-    "spritebuild_stages.ops.quantize",
+    *("spritebuild_stages.ops.quantize", "spritebuild.cli.approve", "spritebuild.approve", "spritebuild.compare"),
+    *("spritebuild.cli.care", "spritebuild.collect", "spritebuild.cli.share", "spritebuild.supply"),
+    *("spritebuild.cli.weights", "spritebuild.sources.url", "spritebuild.sources.http", "yaml"),
+    *("spritebuild_stages.ops.applied", "spritebuild_stages.images.given", "spritebuild_stages.exports.sheet"),
+    *("spritebuild_stages.sheets.packing", "spritebuild_stages.sheets.painting"),
+    *("cryptography.hazmat.primitives.asymmetric.ed25519", "scipy.fft", "scipy.special"),
 )
 
 
@@ -23,14 +31,24 @@ def serve() -> None:
     """Answer until stdin ends."""
     for name in IMPORTS:
         importlib.import_module(name)
+    gc.freeze()  # a command that looked for garbage among all this would copy it
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
+            os.environ.update(request["environment"])
+            _shift_clock(float(os.environ.get("FAULTS_CLOCK", "0")))
             _run(request["folder"], request["arguments"], request["talk"], stop=request["stop"])
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _shift_clock(seconds: float) -> None:
+    """Let this process have a clock that is wrong; libfaketime would make its sleeps fail as well."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + int(seconds * 1e9)
 
 
 def _run(folder: str, arguments: list[str], talk: str, *, stop: bool) -> None:
@@ -44,7 +62,13 @@ def _run(folder: str, arguments: list[str], talk: str, *, stop: bool) -> None:
     os.chdir(folder)
     if stop:
         os.kill(os.getpid(), signal.SIGSTOP)
-    main(arguments)
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter would
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)  # to take down the modules costs more than a build
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""strace: counts the system calls of a build that touch its project, and makes any one of them fail or kill."""
+"""strace: counts the system calls of a command that touch a folder, and makes any one of them fail or kill."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,16 @@ MUTATING = (
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
     *("mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "fchown", "utimensat", "sendfile", "copy_file_range"),
 )
-FAULTS = {"ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "KILL": "signal=KILL"}
+READING = ("read", "pread64", "readlink", "statx", "newfstatat", "getdents64")
+FAULTS = {
+    "ENOSPC": "error=ENOSPC",
+    "EIO": "error=EIO",
+    "KILL": "signal=KILL",
+    "READ": "error=EIO",
+    "TERM": "signal=TERM",
+    "INT": "signal=INT",
+}
+CALLS = {fault: READING if fault == "READ" else MUTATING for fault in FAULTS}
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)")
 HERE = re.compile(r"(?<=AT_FDCWD)<[^>]*>")  # a call that has it need not touch the folder that we are in
 FICLONE = "0x40049409"
@@ -27,7 +36,7 @@ FICLONE = "0x40049409"
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """The `number`th call of that name in any thread of the build; `path` is what it touched when counted."""
+    """The `number`th call of that name in any thread of the command; `path` is what it touched when counted."""
 
     call: str
     number: int
@@ -35,19 +44,27 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A command, and the project that it is run in, below the folder that is watched."""
+
+    arguments: tuple[str, ...] = BUILD
+    project: str = "."
+
+
+@dataclass(frozen=True)
 class Injected:
-    """How an injected build ended, and the calls that failed."""
+    """How an injected command ended, and the calls that failed."""
 
     ended: Ended
     hit: tuple[str, ...]
 
 
-def points(servers: Servers, folder: Path, log: Path) -> list[Point]:
-    """Build a project; every one of its calls that touches the project, by the number that strace will count.
+def points(servers: Servers, folder: Path, log: Path, calls: Sequence[str] = MUTATING, of: Run = Run()) -> list[Point]:
+    """Run a command; every one of its calls that touches the folder, by the number that strace will count.
 
     strace counts the calls of each thread apart, so one number may mean a call in several threads.
     """
-    ended = _traced(servers, folder, log, ",".join(MUTATING))
+    ended = _traced(servers, of, folder, log, ",".join(calls))
     assert ended.code == 0, ended
     counted: Counter[tuple[str, str]] = Counter()
     found: dict[tuple[str, int], Point] = {}
@@ -62,18 +79,21 @@ def points(servers: Servers, folder: Path, log: Path) -> list[Point]:
     return sorted(found.values())
 
 
-def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point) -> Injected:
-    """Build a project with that fault at that call."""
-    ended = _traced(servers, folder, log, point.call, "-e", f"inject={point.call}:{FAULTS[fault]}:when={point.number}")
+def inject(servers: Servers, folder: Path, log: Path, fault: str, point: Point, of: Run = Run()) -> Injected:
+    """Run a command with that fault at that call."""
+    what = f"inject={point.call}:{FAULTS[fault]}:when={point.number}"
+    ended = _traced(servers, of, folder, log, point.call, "-e", what)
     text = HERE.sub("", log.read_text("utf-8", "replace")).splitlines()
+    if fault in ("TERM", "INT"):
+        return Injected(ended, tuple(line for line in text if f"--- SIG{fault} " in line))
     if fault != "KILL":
         return Injected(ended, tuple(line for line in text if "(INJECTED)" in line))
     # A build that ends well has killed its idle worker itself.
     return Injected(ended, tuple(line for line in text if ended.code != 0 and "killed by SIGKILL" in line))
 
 
-def _traced(servers: Servers, folder: Path, log: Path, calls: str, *options: str) -> Ended:
-    """Build under strace, attached after the imports: a module that cannot be read is not the build's to survive."""
+def _traced(servers: Servers, of: Run, folder: Path, log: Path, calls: str, *options: str) -> Ended:
+    """Run under strace, attached after the imports: a module that cannot be read is not the command's to survive."""
     tracers: list[subprocess.Popen[bytes]] = []
 
     def attach(pid: int) -> None:
@@ -84,7 +104,7 @@ def _traced(servers: Servers, folder: Path, log: Path, calls: str, *options: str
         _until(lambda: "TracerPid:\t0\n" not in stopped.read_text())
         os.kill(pid, signal.SIGCONT)
 
-    ended = servers.forked(folder, *BUILD, attach=attach)
+    ended = servers.forked(folder / of.project, *of.arguments, attach=attach)
     for tracer in tracers:
         tracer.wait(PATIENCE)
     return ended
@@ -98,7 +118,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 def _touched(folder: Path, call: str, rest: str) -> str | None:
-    """The file of the project that a call is about."""
+    """The file below the folder that a call is about."""
     if call == "ioctl" and "FICLONE" not in rest and FICLONE not in rest:
         return None
     arguments = HERE.sub("", rest)

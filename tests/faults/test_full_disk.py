@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fault_deeds import few, there
 from fault_project import BUILD, FIRST, SECOND, Servers, State, copied, damage, delivered, spritebuild, unhealed, write
 from fault_strace import Point, inject
 
+ALL = os.environ.get("SPRITEBUILD_FAULTS") == "all"
+SIZES = [48, 64, 90, 120, 200, 300, 500, 700, 1000, 1400, 1900, 2400] if ALL else [64, 120, 300, 700, 1400, 2400]
 SQLITE = "disk I/O error"  # all that SQLite says when its shared memory does not fit
 
 
@@ -47,7 +50,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mount]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kibibytes", [64, 120, 300, 700, 1400, 2400])
+@pytest.mark.parametrize("kibibytes", SIZES)
 def test_a_full_disk_ends_the_build_cleanly_and_room_lets_the_next_one_complete(
     kibibytes: int, disk: Mount, servers: Servers, states: dict[str, State]
 ) -> None:
@@ -116,3 +119,29 @@ def test_a_read_only_project_that_is_stale_fails_and_says_why(disk: Mount) -> No
     ended = spritebuild(project, *BUILD)
     assert ended.code == 5, ended
     assert "hint: check who owns the project folder and its store" in ended.talk
+
+
+def test_a_read_only_shared_store_gives_what_it_has_and_refuses_a_push(disk: Mount, tmp_path: Path) -> None:
+    top = disk("size=64m")
+    (top / "shared").mkdir()
+    text = str(few()["spritefile.toml"]).replace("../shared", str(top / "shared"))
+    project = write(tmp_path / "isle", {**few(), "spritefile.toml": text})
+    for command in (BUILD, ("push",)):
+        assert spritebuild(project, *command).code == 0
+    before = there(top / "shared")
+    disk("ro")
+    clone = copied(project, tmp_path / "clone")
+    for left in ("assets", ".spritebuild"):
+        shutil.rmtree(clone / left)
+    ended = spritebuild(clone, *BUILD)
+    assert ended.code == 0, ended
+    assert "from the shared store: " in ended.talk and "ran " not in ended.talk
+    assert delivered(clone) == delivered(project)
+    write(clone, {"spritefile.toml": text.replace("color = 1 }", "color = 2 }")})
+    ended = spritebuild(clone, *BUILD)
+    assert ended.code == 0, ended
+    assert "1 slab" in ended.talk
+    refused = spritebuild(clone, "push")
+    assert refused.code == 5, refused
+    assert "Read-only file system" in refused.talk and "hint: " in refused.talk
+    assert there(top / "shared") == before

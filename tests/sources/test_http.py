@@ -179,6 +179,24 @@ def test_redirect_to_another_kind_of_address_is_refused(site: Site, tmp_path: Pa
         client().download(f"{site.url}/weights", tmp_path / "w")
 
 
+def test_server_that_falls_silent_is_asked_again_from_there(site: Site, tmp_path: Path) -> None:
+    site.faults = [("stall", 70_000), ("stall", 0), ("stall", 1_000_000)]
+    pauses = Pauses()
+    client = Http(sleep=pauses.append, timeout=0.5)
+    client.download(f"{site.url}/weights", tmp_path / "w", size=len(DATA), sha256=SHA)
+    assert (tmp_path / "w").read_bytes() == DATA
+    assert site.ranges_asked() == [None, "bytes=70000-", "bytes=70000-", "bytes=1070000-"]
+    assert len(pauses) == 3
+
+
+@pytest.mark.parametrize("fault", [500, 503, ("reset",), ("stall", 0), ("cut", 0)])
+def test_no_more_than_five_tries_in_a_row_bring_nothing(site: Site, tmp_path: Path, fault: Any) -> None:
+    site.faults = [fault] * 9
+    with pytest.raises(MachineError, match="gave up after 5 tries"):
+        Http(sleep=Pauses().append, timeout=0.2).download(f"{site.url}/weights", tmp_path / "w")
+    assert len(site.asked) == 5
+
+
 def test_hundred_random_faults_end_in_the_right_bytes(site: Site, tmp_path: Path) -> None:
     draw = random.Random(11)
     kinds = [lambda: 503, lambda: 429, lambda: ("reset",), lambda: ("cut", draw.randrange(200_000))]
