@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from spritebuild.digest import FILE, canonical
 from spritebuild.files import write_atomic
-from spritebuild.transport import Place
+from spritebuild.places import Place
 
 SIZE = 8 << 20  # bytes of a pack, about
 WORTH_IT = 16  # things; fewer are put one by one
@@ -32,7 +32,7 @@ class Where(NamedTuple):
 
 def find(place: Place, folder: str, kept: Path, each: Map, fault: Fault) -> dict[str, Where]:
     """Where everything lies that is in a pack of a folder; `each` maps, and what is wrong is told to `fault`."""
-    sizes = place.sizes(folder)
+    sizes = {name: file.size for name, file in place.files(folder).items()}
     packs = sorted(name for name in sizes if FILE.fullmatch(name) and f"{name}.index" in sizes)
     found: dict[str, Where] = {}
     for pack, index in zip(packs, each(lambda pack: _index(place, folder, pack, kept, fault), packs), strict=True):

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spritebuild import packs, signed
+from spritebuild import digest, packs, signed
 from spritebuild.digest import FILE
 from spritebuild.errors import IntegrityError
 from spritebuild.packs import Where
 from spritebuild.store import Damaged, Store, Trace
-from spritebuild.transport import Place
+from spritebuild.places import Place
 
 SMALL = 64 << 10  # bytes below which a blob costs its request, not its bytes
 T = TypeVar("T")
@@ -135,22 +135,24 @@ class Shared:
         self._take(file, name, _path("blobs", name))
 
     def _get_packed(self, pack: str, members: Collection[str], packed: Mapping[str, Where]) -> None:
-        whole = self._scratch()
         try:
-            self.place.get(f"packs/{pack}", whole)
+            whole = self.place.read(f"packs/{pack}")
         except FileNotFoundError:
             return
-        try:
-            with open(whole, "rb") as source:
-                for name in members:
-                    _, offset, length = packed[name]
-                    source.seek(offset)
-                    file = self._scratch()
-                    with open(file, "xb") as target:
-                        target.write(source.read(length))
-                    self._take(file, name, f"packs/{pack}")
-        finally:
-            os.unlink(whole)
+        things = {}
+        for name in members:
+            _, offset, length = packed[name]
+            data = whole[offset : offset + length]
+            if digest.of_bytes(data) == name:
+                things[name] = data
+                continue
+            file = self._scratch()
+            Path(file).write_bytes(data)
+            self._take(file, name, f"packs/{pack}")
+        self.store.put_many(things)
+        with self._lock:
+            self.count.blobs += len(things)
+            self.count.bytes += sum(map(len, things.values()))
 
     def _take(self, file: str, name: str, path: str) -> None:
         """Take a file over that came from a path there, if it is the blob of that name."""
@@ -248,8 +250,8 @@ class Shared:
         for name in names:
             wanted[name[:2]].append(name)
         found: dict[str, int] = {}
-        for prefix, sizes in zip(wanted, self._all(lambda p: self.place.sizes(f"{folder}/{p}"), wanted), strict=True):
-            found |= {name: sizes[name[2:]] for name in wanted[prefix] if name[2:] in sizes}
+        for prefix, there in zip(wanted, self._all(lambda p: self.place.files(f"{folder}/{p}"), wanted), strict=True):
+            found |= {name: there[name[2:]].size for name in wanted[prefix] if name[2:] in there}
         return found
 
     def _all(self, call: Callable[[T], R], values: Collection[T]) -> list[R]:
