@@ -22,7 +22,7 @@ from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
 from spritebuild.status import Status
 from spritebuild.store import Damaged
-from spritebuild.supply import declared, share, supply, words, writes_after_builds
+from spritebuild.supply import declared, share, supply, writes_after_builds
 from spritebuild.transport import Unreachable
 
 HEAVY = 1_000_000_000  # bytes of weights
@@ -138,7 +138,7 @@ def _share(project: Project, chosen: frozenset[str], status: Status) -> None:
         except Unreachable as why:
             status.warning(f"the shared store cannot be reached, so nothing was pushed: {why}")
         else:
-            status.message(f"to the shared store: {words(shared)}")
+            status.message(f"to the shared store: {shared.count.words()}")
 
 
 def _kept_in_the_store(action: Action, key: str | None, outputs: Mapping[str, str]) -> None:

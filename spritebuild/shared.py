@@ -25,8 +25,8 @@ from spritebuild import digest, packs, signed
 from spritebuild.digest import FILE
 from spritebuild.errors import IntegrityError
 from spritebuild.packs import Where
-from spritebuild.store import Damaged, Store, Trace
 from spritebuild.places import Place
+from spritebuild.store import Damaged, Store, Trace
 
 SMALL = 64 << 10  # bytes below which a blob costs its request, not its bytes
 T = TypeVar("T")
@@ -46,6 +46,13 @@ class Count:
     def summary(self) -> dict[str, Any]:
         """As data: with the share that was found."""
         return {**vars(self), "hit_rate": round(self.found / self.asked, 4) if self.asked else None}
+
+    def words(self) -> str:
+        """What was moved, in words."""
+        parts = [f"{self.blobs:,} blob{'s' * (self.blobs != 1)}, {self.bytes / 1e6:.1f} MB"]
+        if self.traces:
+            parts.append(f"{self.traces:,} trace{'s' * (self.traces != 1)}")
+        return " and ".join(parts) + f"; {self.found:,} of {self.asked:,} looked for were there"
 
 
 @dataclass
@@ -77,7 +84,7 @@ class Shared:
         groups = packs.by_pack(keys, packed)
         there = self._loose("traces", [key for key in keys if key not in packed])
         self._asked(len(keys), len(there) + sum(map(len, groups.values())))
-        work = [(_path("traces", key), [key]) for key in there]
+        work = [(path_of("traces", key), [key]) for key in there]
         work += [(f"trace-packs/{pack}", members) for pack, members in groups.items()]
 
         def read(each: tuple[str, list[str]]) -> dict[str, Trace]:
@@ -129,10 +136,10 @@ class Shared:
     def _get(self, name: str) -> None:
         file = self._scratch()
         try:
-            self.place.get(_path("blobs", name), file)
+            self.place.get(path_of("blobs", name), file)
         except FileNotFoundError:
             return
-        self._take(file, name, _path("blobs", name))
+        self._take(file, name, path_of("blobs", name))
 
     def _get_packed(self, pack: str, members: Collection[str], packed: Mapping[str, Where]) -> None:
         try:
@@ -178,7 +185,7 @@ class Shared:
         except Damaged:
             return ()
         except (ValueError, TypeError, AttributeError):
-            self._fault(_path("blobs", name[:-1]), "is no listing of a folder")
+            self._fault(path_of("blobs", name[:-1]), "is no listing of a folder")
             return ()
         return listing.values()
 
@@ -200,13 +207,13 @@ class Shared:
         sizes = {name: os.stat(path).st_size for name, path in paths.items()}
         for name, size in loose.items():
             if size != sizes[name]:
-                self._fault(_path("blobs", name), f"has {size} bytes and should have {sizes[name]}")
+                self._fault(path_of("blobs", name), f"has {size} bytes and should have {sizes[name]}")
         new = {name: sizes[name] for name in paths if name not in packed and name not in loose}
         self._asked(len(paths), len(paths) - len(new))
         small = {name: size for name, size in new.items() if size < SMALL}
         done = self._put_packs("packs", small, lambda name: Path(paths[name]).read_bytes())
         largest = sorted(new.keys() - done, key=lambda name: -sizes[name])
-        self._all(lambda name: self.place.put(paths[name], _path("blobs", name)), largest)
+        self._all(lambda name: self.place.put(paths[name], path_of("blobs", name)), largest)
         self.count.blobs += len(new)
         self.count.bytes += sum(new.values())
         self.raise_faults()
@@ -218,7 +225,7 @@ class Shared:
         there = self._loose("traces", left)
         new = {key: len(traces[key]) for key in left if key not in there}
         done = self._put_packs("trace-packs", new, lambda key: traces[key])
-        self._all(lambda key: self._put(traces[key], _path("traces", key)), sorted(new.keys() - done))
+        self._all(lambda key: self.put(traces[key], path_of("traces", key)), sorted(new.keys() - done))
         self.count.traces += len(new)
 
     def _put_packs(self, folder: str, sizes: Mapping[str, int], read: Callable[[str], bytes]) -> set[str]:
@@ -227,13 +234,14 @@ class Shared:
 
         def put(names: list[str]) -> None:
             pack, data, index = packs.packed({name: read(name) for name in names})
-            self._put(data, f"{folder}/{pack}")
-            self._put(index, f"{folder}/{pack}.index")  # last: without it, the pack is not there
+            self.put(data, f"{folder}/{pack}")
+            self.put(index, f"{folder}/{pack}.index")  # last: without it, the pack is not there
 
         self._all(put, groups)
         return {name for names in groups for name in names}
 
-    def _put(self, data: bytes, path: str) -> None:
+    def put(self, data: bytes, path: str) -> None:
+        """Put bytes there."""
         os.makedirs(self.store.scratch, exist_ok=True)
         file = self._scratch()
         Path(file).write_bytes(data)
@@ -277,5 +285,6 @@ class Shared:
         return f"{self.store.scratch}/{secrets.token_hex(8)}.shared"
 
 
-def _path(folder: str, name: str) -> str:
+def path_of(folder: str, name: str) -> str:
+    """Where a thing of that name lies in a shared store."""
     return f"{folder}/{name[:2]}/{name[2:]}"

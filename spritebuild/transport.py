@@ -31,15 +31,13 @@ def at(url: str, root: Path) -> Place:
         return Distant(url, root)
 
     said = remote(url, root)
-    if said is not None:
-        if said["url"].startswith("ssh://"):
-            from spritebuild.places import sftp
+    ours: Place | None = None
+    if said is not None and said["url"].startswith("ssh://"):
+        from spritebuild.places import sftp
 
-            if place := sftp.at(said):
-                return place
-        if said["url"].startswith("s3://"):
-            from spritebuild.places import s3
+        ours = sftp.at(said)
+    elif said is not None and said["url"].startswith("s3://"):
+        from spritebuild.places import s3
 
-            if place := s3.at(said, by_dvc):
-                return place
-    return by_dvc()
+        ours = s3.at(said, by_dvc)
+    return ours or by_dvc()

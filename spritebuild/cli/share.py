@@ -57,14 +57,21 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     Every byte is verified; exit code 4 where something there is wrong. Nothing is installed: the next build does that.
     """
     from spritebuild.files import machine_errors
+
+    started = time.monotonic()
+    path = find(file)
+    if not targets and (shared := _pulled_quickly(path)):
+        _tell("pulled", shared, started, as_json, to_run=0)
+        shared.raise_faults()
+        return
+
     from spritebuild.plan import plan
     from spritebuild.plan import targets as chosen_by
     from spritebuild.project import held
     from spritebuild.supply import bring, opened
     from spritebuild.transport import Unreachable
 
-    started = time.monotonic()
-    with held(find(file), PlainStatus()) as project, machine_errors():
+    with held(path, PlainStatus()) as project, machine_errors():
         said = _declared(project)
         chosen = chosen_by(project.graph, targets)
         project.store.fresh_scratch()
@@ -100,6 +107,19 @@ def store_key(as_json: bool) -> None:
     say(f'to the spritefile:\n[store]\ntrusted = ["{public}"]')
 
 
+def _pulled_quickly(path: Path) -> Shared | None:
+    """What came without loading the project, where that was all; None where the whole pull has to look."""
+    from spritebuild import quick
+    from spritebuild.files import machine_errors
+    from spritebuild.transport import Unreachable
+
+    try:
+        with machine_errors():
+            return quick.pull(path, PlainStatus())
+    except Unreachable:
+        return None
+
+
 def _declared(project: Project) -> SharedStore:
     from spritebuild.supply import declared
 
@@ -116,10 +136,8 @@ def _unreachable(said: SharedStore, why: Unreachable) -> MachineError:
 
 
 def _tell(verb: str, shared: Shared, started: float, as_json: bool, **more: Any) -> None:
-    from spritebuild.supply import words
-
     seconds = round(time.monotonic() - started, 3)
     if as_json:
         emit(event=verb, **shared.count.summary(), **more, seconds=seconds)
     else:
-        say(f"{verb} {words(shared)}, in {seconds:.1f} s")
+        say(f"{verb} {shared.count.words()}, in {seconds:.1f} s")

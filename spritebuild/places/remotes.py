@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PLAIN = frozenset('"\'%$\\,#;')  # what would have to be read as DVC's own parser does
+PLAIN = frozenset("\"'%$\\,#;")  # what would have to be read as DVC's own parser does
 
 
 def remote(url: str, root: Path) -> dict[str, str] | None:

@@ -62,7 +62,9 @@ def at(said: Mapping[str, str], otherwise: Callable[[], Place]) -> S3 | None:
         return None
     if endpoint.hostname not in OWN and any(map(environ.get, PROXIES)):
         return None
-    return S3(endpoint.scheme, endpoint.netloc, base, url.path.strip("/"), (key, secret, token or "", region), otherwise)
+    return S3(
+        endpoint.scheme, endpoint.netloc, base, url.path.strip("/"), (key, secret, token or "", region), otherwise
+    )
 
 
 class S3:
@@ -70,7 +72,15 @@ class S3:
 
     jobs = 16
 
-    def __init__(self, scheme: str, host: str, base: str, root: str, signer: tuple[str, str, str, str], otherwise: Callable[[], Place]) -> None:
+    def __init__(
+        self,
+        scheme: str,
+        host: str,
+        base: str,
+        root: str,
+        signer: tuple[str, str, str, str],
+        otherwise: Callable[[], Place],
+    ) -> None:
         self.otherwise = otherwise
         self.scheme, self.host, self.base, self.root = scheme, host, base, root
         self.key, self.secret, self.token, self.region = signer
