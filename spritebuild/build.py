@@ -17,6 +17,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.licences import check_policy
+from spritebuild.lookup import lookup
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
@@ -87,6 +88,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
     delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
+    look = None if request.offline or request.rebuild else lookup(project, todo, status)
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
@@ -102,6 +104,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             status,
             delivery.receive if not request.checks else _kept_in_the_store,
             fresh=todo.again,
+            look=look,
         )
     except BaseException as error:
         if isinstance(error, SpritebuildError | KeyboardInterrupt) and not isinstance(error, MachineError):
@@ -122,6 +125,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         _share(project, chosen, status)
     _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
+    if look is not None:
+        look.shared.raise_faults()
     delivery.raise_refusals()
     if whole:
         _remember_idle(project, delivery)

@@ -129,6 +129,7 @@ def share(project: Project, todo: Plan, said: SharedStore, status: Status) -> Sh
         )
     names: set[str] = set()
     documents: dict[str, bytes] = {}
+    outputs: dict[str, set[str]] = {}
     for id in project.graph.upstream(todo.targets):
         key = todo.keys.get(id)
         trace = store.trace(key) if key else None
@@ -136,10 +137,11 @@ def share(project: Project, todo: Plan, said: SharedStore, status: Status) -> Sh
         names |= given
         if key and trace and tell and all(map(store.has, trace.outputs.values())):
             documents[key] = signed.write(key, id, dict(trace.outputs), dict(trace.provenance), secret)
+            outputs[key] = files_of(project, trace.outputs.values())
     paths = {path for id in todo.targets for _, path in project.graph.actions[id].installs}
     for path in paths & project.known.lock.keys():
         names |= project.known.lock[path].needed()
-    shared.push(_files(project, names), documents)
+    shared.push(files_of(project, names), documents, outputs)
     if todo.targets == frozenset(project.graph.finals) and (roster := _roster(project, todo)) is not None:
         shared.put(roster, path_of("rosters", rosters.key(project.root, _spritefile(project))))
     return shared
@@ -177,7 +179,7 @@ def _roster(project: Project, todo: Plan) -> bytes | None:
     return rosters.write(files, globs, root)
 
 
-def _files(project: Project, names: Iterable[str]) -> set[str]:
+def files_of(project: Project, names: Iterable[str]) -> set[str]:
     """The blobs of artifacts, as far as they are here."""
     found: set[str] = set()
     for name in names:

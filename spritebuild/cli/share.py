@@ -37,13 +37,13 @@ def push(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
 
     started = time.monotonic()
     with held(find(file), PlainStatus()) as project, machine_errors():
-        said = _declared(project)
+        said = shared_of(project)
         require_writing(said)
         todo = plan(project.graph, project.known, chosen_by(project.graph, targets))
         try:
             shared = share(project, todo, said, PlainStatus())
         except Unreachable as why:
-            raise _unreachable(said, why) from None
+            raise unreachable(said, why) from None
     _tell("pushed", shared, started, as_json)
 
 
@@ -72,7 +72,7 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     from spritebuild.transport import Unreachable
 
     with held(path, PlainStatus()) as project, machine_errors():
-        said = _declared(project)
+        said = shared_of(project)
         chosen = chosen_by(project.graph, targets)
         project.store.fresh_scratch()
         shared = opened(project, said)
@@ -84,7 +84,7 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
                 shared,
             )
         except Unreachable as why:
-            raise _unreachable(said, why) from None
+            raise unreachable(said, why) from None
         project.store.settle()
         left = len(todo.to_run())
     _tell("pulled", shared, started, as_json, to_run=left)
@@ -120,7 +120,8 @@ def _pulled_quickly(path: Path) -> Shared | None:
         return None
 
 
-def _declared(project: Project) -> SharedStore:
+def shared_of(project: Project) -> SharedStore:
+    """The declared shared store. Raises UsageError."""
     from spritebuild.supply import declared
 
     said = declared(project)
@@ -130,7 +131,8 @@ def _declared(project: Project) -> SharedStore:
     return said
 
 
-def _unreachable(said: SharedStore, why: Unreachable) -> MachineError:
+def unreachable(said: SharedStore, why: Unreachable) -> MachineError:
+    """The error for a command that is for nothing without the store."""
     hint = "check the address, the network and the credentials; what was moved already stays"
     return MachineError(f"the shared store cannot be reached: {why}", where=said.url, hint=hint)
 
@@ -138,6 +140,7 @@ def _unreachable(said: SharedStore, why: Unreachable) -> MachineError:
 def _tell(verb: str, shared: Shared, started: float, as_json: bool, **more: Any) -> None:
     seconds = round(time.monotonic() - started, 3)
     if as_json:
-        emit(event=verb, **shared.count.summary(), **more, seconds=seconds)
+        rate = round(shared.count.bytes / seconds) if seconds else None
+        emit(event=verb, **shared.count.summary(), **more, seconds=seconds, bytes_per_second=rate)
     else:
         say(f"{verb} {shared.count.words()}, in {seconds:.1f} s")

@@ -23,11 +23,13 @@ class Folder:
         self._durable: set[Path] = set()  # folders whose own names were made durable
 
     def files(self, folder: str) -> dict[str, File]:
-        return {
-            entry.name: File(stat.st_size, stat.st_mtime)
-            for entry in self._entries(folder)
-            if entry.is_file() and (stat := entry.stat())
-        }
+        found: dict[str, File] = {}
+        for entry in self._entries(folder):
+            with _errors(), contextlib.suppress(FileNotFoundError):  # somebody removed it meanwhile
+                if entry.is_file():
+                    stat = entry.stat()
+                    found[entry.name] = File(stat.st_size, stat.st_mtime)
+        return found
 
     def folders(self, folder: str) -> list[str]:
         return [entry.name for entry in self._entries(folder) if entry.is_dir()]
