@@ -75,7 +75,8 @@ def run(
     """Run a plan. `sources` are the verified paths of pinned and project files by name.
 
     `finished` is called, in this thread, for every action whose outputs are complete. The actions in `fresh` run even
-    if a trace is known. `look` is asked for the traces of keys that only this run makes known. Raises the first failure unless `keep_going`; Damaged if a blob turned out to be.
+    if a trace is known. `look` is asked for the traces of keys that only this run makes known. Raises the first failure
+    unless `keep_going`; Damaged if a blob turned out to be.
     """
     runner = _Runner(graph, plan, store, stages, sources, options, status, finished, fresh, look)
     try:

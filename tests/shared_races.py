@@ -71,7 +71,9 @@ def race(at: Callable[[], Place], folder: Path, *, pushers: int, rounds: int, se
         store = Store(folder / "collector")
         store.scratch.mkdir(parents=True, exist_ok=True)
         place = at()
-        while not ended.is_set():
+        last = False
+        while not last:
+            last = ended.is_set()  # once more when nobody pushes any more
             shared = Shared(place, "there", store, None)
             held = retention.collect(shared, (), (), days=0, grace=0, now=0, dry_run=False)
             removed[0] += held.removed

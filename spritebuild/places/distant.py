@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,7 @@ class Distant:
         self._whole = protocol in OBJECTS or (isinstance(protocol, tuple) and bool(OBJECTS & {*protocol}))
         self.jobs = 16
         self._made: set[str] = set()
+        self._making = threading.Lock()
 
     def files(self, folder: str) -> dict[str, File]:
         rows = self._rows(folder)
@@ -107,9 +109,14 @@ class Distant:
             (fs.rm_file if hasattr(fs, "rm_file") else fs.rm)(self._path(path))
 
     def _make(self, folder: str) -> None:
-        if folder and folder not in self._made:
-            self._fs().makedirs(folder, exist_ok=True)
-            self._made.add(folder)
+        with self._making:
+            if folder and folder not in self._made:
+                try:
+                    self._fs().makedirs(folder, exist_ok=True)
+                except Exception:
+                    if not _tried(self._fs().exists, folder):  # else somebody else made it meanwhile
+                        raise
+                self._made.add(folder)
 
     def _path(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}" if self._root else path
@@ -150,4 +157,6 @@ def _distant_errors() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:  # each file system has its own
+        if getattr(getattr(error, "response", None), "status_code", None) == 404:  # WebDAV's, of what just vanished
+            raise FileNotFoundError(str(error)) from error
         raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from error

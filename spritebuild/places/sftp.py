@@ -70,7 +70,8 @@ class Sftp:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[tuple[int, Reply | None]]] = {}
         self._extensions: set[bytes] = set()
-        self._words = b""
+        self._words = bytearray()
+        self._threads: list[threading.Thread] = []
         self._made: set[str] = set()
 
     def files(self, folder: str) -> dict[str, File]:
@@ -222,6 +223,8 @@ class Sftp:
 
     def _send(self, kind: int, body: bytes, answers: queue.SimpleQueue[tuple[int, Reply | None]]) -> int:
         process = self._started()
+        if len(self._threads) < 2:
+            raise self._gone()  # it never came so far as to answer
         number = next(self._numbers)
         assert process.stdin is not None
         with self._lock:
@@ -244,6 +247,7 @@ class Sftp:
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
+            self._threads[0].join(1)  # what ssh said last
         words = self._words.decode("utf-8", "replace").strip().splitlines()
         return Unreachable(f"ssh: {words[-1] if words else 'the connection was closed'}")
 
@@ -268,12 +272,16 @@ class Sftp:
         with self._starting:
             if self._process is None:
                 pipe = subprocess.PIPE
-                self._process = subprocess.Popen(
+                self._process = process = subprocess.Popen(
                     self.command, bufsize=1 << 18, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
                 )
-                threading.Thread(target=self._listen_to_words, name="ssh-words", daemon=True).start()
-                self._greet(self._process)
-                threading.Thread(target=self._listen, name="sftp", daemon=True).start()
+                listening = threading.Thread(target=_listen_to_words, args=(process.stderr, self._words), daemon=True)
+                listening.start()
+                self._threads.append(listening)
+                self._greet(process)
+                listening = threading.Thread(target=_listen, args=(process, self._waiting, self._lock), daemon=True)
+                listening.start()
+                self._threads.append(listening)
             return self._process
 
     def _greet(self, process: subprocess.Popen[bytes]) -> None:
@@ -294,32 +302,46 @@ class Sftp:
             _, at = _string(body, at)
             self._extensions.add(name)
 
-    def _listen(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        stream: Any = self._process.stdout
-        with contextlib.suppress(OSError, EOFError, struct.error):
-            while True:
-                length, kind, number = struct.unpack(">IBI", _exactly(stream, 9))
-                body = _exactly(stream, length - 5)
-                answers = self._waiting.pop(number, None)
-                if answers is not None:
-                    answers.put((number, (kind, body)))
-        with self._lock:
-            self._process.kill()
-            self._process.wait()
-            for number, answers in self._waiting.items():
-                answers.put((number, None))
-            self._waiting.clear()
-
-    def _listen_to_words(self) -> None:
-        assert self._process is not None and self._process.stderr is not None
-        for line in self._process.stderr:
-            self._words = (self._words + line)[-4000:]
-
     def __del__(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for thread in self._threads:
+            thread.join(5)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    waiting: dict[int, queue.SimpleQueue[tuple[int, Reply | None]]],
+    lock: threading.Lock,
+) -> None:
+    """Give every reply to whoever waits for it; at the end, tell all who wait that there will be none."""
+    stream: Any = process.stdout
+    with contextlib.suppress(OSError, EOFError, struct.error):
+        while True:
+            length, kind, number = struct.unpack(">IBI", _exactly(stream, 9))
+            body = _exactly(stream, length - 5)
+            answers = waiting.pop(number, None)
+            if answers is not None:
+                answers.put((number, (kind, body)))
+    with lock:
+        process.kill()
+        process.wait()
+        for number, answers in waiting.items():
+            answers.put((number, None))
+        waiting.clear()
+
+
+def _listen_to_words(stream: Any, words: bytearray) -> None:
+    for line in stream:
+        words += line
+        del words[:-4000]
 
 
 def _exactly(stream: Any, length: int) -> bytes:
