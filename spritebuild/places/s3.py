@@ -68,7 +68,7 @@ def at(said: Mapping[str, str], otherwise: Callable[[], Place]) -> S3 | None:
 
 
 class S3:
-    """A folder of a bucket. Every thread has a connection of its own, which it keeps."""
+    """A folder of a bucket. Connections are kept, and used by whichever thread asks next."""
 
     jobs = 16
 
@@ -207,6 +207,10 @@ class S3:
         if self._tls is not None:
             return http.client.HTTPSConnection(self.host, timeout=TIMEOUT, context=self._tls, blocksize=CHUNK)
         return http.client.HTTPConnection(self.host, timeout=TIMEOUT, blocksize=CHUNK)
+
+    def __del__(self) -> None:
+        for connection in self._free:
+            connection.close()
 
     def _signed(self, method: str, path: str, query: Mapping[str, str], sha256: str) -> tuple[str, dict[str, str]]:
         """What is asked for and the headers of a request (docs: AWS, Signing AWS API requests)."""
