@@ -339,6 +339,12 @@ def test_a_store_that_is_not_there_is_a_warning(pushed: Project, shared: Path, t
     assert clone.cli("pull").returncode == 5
 
 
+def test_a_folder_that_is_not_there_is_not_made_by_a_push(pushed: Project, shared: Path, tmp_path: Path) -> None:
+    shared.rename(tmp_path / "away")
+    finished = pushed.cli("push")
+    assert finished.returncode == 5 and "no such folder" in finished.stderr and not shared.exists()
+
+
 def test_offline_asks_nothing(pushed: Project, tmp_path: Path) -> None:
     clone = pushed.clone(tmp_path / "clone")
     finished = clone.cli("build", "--offline")

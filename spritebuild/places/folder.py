@@ -53,6 +53,8 @@ class Folder:
 
     def put(self, file: str, path: str) -> None:
         with _errors():
+            if not self.root.is_dir():  # a drive that is not mounted is not to be made
+                raise Unreachable(f"{self.root}: no such folder")
             final = self.root / path
             incoming = self.root / "incoming"
             self._make(incoming)
