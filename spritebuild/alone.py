@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def alone(root: Path, status: Status) -> Iterator[bool]:
             waited = True
         with contextlib.suppress(OSError):  # who holds it is a courtesy
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            os.pwrite(descriptor, f"pid {os.getpid()} on {os.uname().nodename}".encode(), 0)
         yield waited
     finally:
         os.close(descriptor)

@@ -46,7 +46,7 @@ def pull(path: Path, status: Status) -> Shared | None:
             return None
         if not rosters.holds(roster, root):
             return None
-        wanted = {entry.digest for entry in entries.values() if not _installed(root, entry)}
+        wanted = {entry.digest for entry in entries.values() if entry.digest and not _installed(root, entry)}
         shared.fetch(wanted)
         return shared if shared.faults or all(map(store.has, wanted)) else None
 
@@ -66,7 +66,8 @@ def _url(path: Path) -> str | None:
 
 
 def _installed(root: Path, entry: lock.Entry) -> bool:
+    places = {f"{root}/{place}": name for place, name in entry.installed().items()}
     try:
-        return bool(entry.digest) and all(of_file(root / place) == name for place, name in entry.installed().items())
+        return bool(places) and all(map(os.path.exists, places)) and all(of_file(p) == n for p, n in places.items())
     except OSError:
         return False
