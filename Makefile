@@ -23,7 +23,7 @@ faults: $(READY)  ## faults at every system call, power cuts, races (strace; roo
 	SPRITEBUILD_FAULTS=all $(BIN)/pytest tests/faults
 
 servers: $(READY)  ## 1,000 sprites from a shared store over each real server
-	SPRITEBUILD_SERVERS=all $(BIN)/pytest tests/test_shared_servers.py
+	SPRITEBUILD_SERVERS=all $(BIN)/pytest tests/test_shared_servers.py tests/test_places.py
 
 consumers: $(READY)  ## exports in the real engines, those that are there; npm for PixiJS, Phaser and Godot 4
 	cd tests/consumers/web && npm ci --no-audit --no-fund

@@ -1,13 +1,15 @@
 """Measures a shared store beside `dvc push` and `dvc pull`: the same bytes, the same server, in turn.
 
-    python benchmarks/shared_store.py [--servers local,ssh,webdav,s3] [--rounds 3] [--small 1000] [--big 6]
+    python benchmarks/shared_store.py [--servers local,ssh,webdav,s3] [--rounds 3] [--small 1000] [--big 6] [--no-push]
 
 There are two projects: one of small sprites, one of a few of 32 MB each. DVC tracks a folder of the very files that
 spritebuild installs. `push` begins with an empty folder of the remote; spritebuild pushes the assets, what they are
-made of, and traces, DVC the assets. `fetch` begins with an empty cache or store and ends when all of it is there:
-`dvc fetch` beside `spritebuild pull`. `pull` ends when all assets lie in the project, too: `dvc pull` beside
-`spritebuild build` in a clone that has the lock alone. It is the time on the wall clock that counts here, since both
-wait for a server; starting is in it.
+made of, and traces, DVC the assets. `fetch` begins with an empty cache or store and ends when all of it is there,
+verified: `spritebuild pull` beside `dvc fetch`. `again` is the same once more, when nothing is missing: what is left of
+a command without what it moves. `build` ends when all assets lie in the project, too: `spritebuild build` in a clone
+that has the lock alone, beside `dvc pull`. `pull` is `spritebuild pull` beside `dvc pull`. Every command is a process
+of its own, and all of it counts. Both wait for a server, so it is the time on the wall clock that counts; CPU time
+stands beside it, since that can be compared on a busy machine. A ratio is the median of those of each round.
 
 The servers are those of tests/shared_servers.py, on this machine. They need the `dev` extra; ssh needs sshd.
 """
@@ -18,6 +20,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -82,6 +85,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", type=int, default=1000)
     parser.add_argument("--big", type=int, default=6)
+    parser.add_argument("--no-warm-up", dest="warm", action="store_false", help="count the first round, too")
+    parser.add_argument("--no-push", dest="push", action="store_false", help="push once, and do not measure that")
     options = parser.parse_args()
     os.environ |= {supply.KEY: SECRET, supply.WRITE: "1", "DVC_NO_ANALYTICS": "1"}
     rows = []
@@ -98,8 +103,19 @@ def main() -> None:
                 here = folder / f"{server}-{number}"
                 (here / "server").mkdir(parents=True)
                 with SERVERS[server](here / "server") as running:
-                    rows += measured(here, server, what, built, running, options.rounds)
-    print(table(("server", "what", "", "spritebuild s", "dvc s", "spritebuild's rate to dvc's"), rows))
+                    rows += measured(here, server, what, built, running, options)
+    headings = (
+        "server",
+        "what",
+        "",
+        "spritebuild s",
+        "dvc s",
+        "rate to dvc's",
+        "CPU s",
+        "dvc CPU s",
+        "dvc's CPU to ours",
+    )
+    print(table(headings, rows))
 
 
 def project(root: Path, sprites: dict[str, object]) -> Project:
@@ -111,7 +127,7 @@ def project(root: Path, sprites: dict[str, object]) -> Project:
 
 
 def measured(
-    folder: Path, server: str, what: str, built: Project, running: Server, rounds: int
+    folder: Path, server: str, what: str, built: Project, running: Server, options: argparse.Namespace
 ) -> list[tuple[str, ...]]:
     """Rows of the table: push and pull of one set by one server."""
     found: dict[str, list[Cost]] = {}
@@ -120,11 +136,12 @@ def measured(
     call(tracked, *DVC, "init", "-q", "--no-scm")
     call(tracked, *DVC, "add", "-q", "assets")
     size = sum(path.stat().st_size for path in (built.root / "assets").rglob("*.png"))
-    for number in range(rounds + 1):
-        separate = {who: Server(below(running.remote, f"{who}-{number}"), None) for who in ("dvc", "ours")}
+    for number in range(options.rounds + options.warm):
+        names = {who: f"{who}-{number if options.push else 0}" for who in ("dvc", "ours")}
+        separate = {who: Server(below(running.remote, name), None) for who, name in names.items()}
         if running.folder is not None:
-            for who in separate:
-                (running.folder / f"{who}-{number}").mkdir()
+            for name in names.values():
+                (running.folder / name).mkdir(exist_ok=True)
         separate["dvc"].configure(tracked)
         config = tracked / ".dvc/config"
         config.write_text(config.read_text().replace("[core]\n", "[core]\n    no_scm = true\n    remote = team\n"))
@@ -133,38 +150,46 @@ def measured(
         clone = built.clone(folder / "clone")
 
         def emptied(clone: Project = clone) -> None:
-            cache = [tracked / "assets", tracked / ".dvc/cache", tracked / ".dvc/tmp"]
-            for gone in (*cache, clone.root / ".spritebuild"):
+            theirs = [tracked / "assets", tracked / ".dvc/cache", tracked / ".dvc/tmp"]
+            for gone in (*theirs, clone.root / ".spritebuild", clone.root / "assets"):
                 shutil.rmtree(gone, ignore_errors=True)
 
+        pulled = Case((*OURS, "pull"), clone.root, "pulled", emptied)
         cases = {
-            "push": (Case((*OURS, "push"), built.root, "pushed"), Case((*DVC, "push"), tracked, "pushed")),
-            "fetch": (Case((*OURS, "pull"), clone.root, "pulled"), Case((*DVC, "fetch"), tracked, "", emptied)),
-            "pull": (
-                Case((*OURS, "build"), clone.root, "installed", emptied),
-                Case((*DVC, "pull"), tracked, "", emptied),
-            ),
+            "push ours": Case((*OURS, "push"), built.root, "pushed"),
+            "push dvc": Case((*DVC, "push"), tracked, "pushed"),
+            "fetch ours": pulled,
+            "fetch dvc": Case((*DVC, "fetch"), tracked, "", emptied),
+            "again dvc": Case((*DVC, "fetch"), tracked, ""),
+            "build ours": Case((*OURS, "build"), clone.root, "installed", emptied),
+            "build dvc": Case((*DVC, "pull"), tracked, "", emptied),
+            "pull ours": pulled,
+            "again ours": Case((*OURS, "pull"), clone.root, "pulled"),
         }
-        for verb, (ours, dvc) in cases.items():
-            for who, case in (("ours", ours), ("dvc", dvc)):
-                cost = run(case)
-                print(f"{server} {what} {verb} {who}: {shown(cost.wall)} s", file=sys.stderr)
-                if number:  # the first round is not counted
-                    found.setdefault(f"{verb} {who}", []).append(cost)
-        assert digests(clone.root / "assets") == digests(tracked / "assets") == digests(built.root / "assets")
+        verbs = [verb for verb in cases if options.push or not verb.startswith("push") or not number]
+        for verb in verbs:
+            cost = run(cases[verb])
+            print(f"{server} {what} {verb}: {shown(cost.wall)} s, {shown(cost.cpu)} s of CPU", file=sys.stderr)
+            if (number or not options.warm) and (
+                options.push or not verb.startswith("push")
+            ):  # the first is to warm up
+                found.setdefault(verb, []).append(cost)
+            if verb == "build ours":
+                assert digests(clone.root / "assets") == digests(built.root / "assets")
+            if verb == "build dvc":
+                found.setdefault("pull dvc", []).extend([cost] if number or not options.warm else [])
+                assert digests(tracked / "assets") == digests(built.root / "assets")
         shutil.rmtree(clone.root)
-    walls = {name: median(costs).wall for name, costs in found.items()}
-    return [
-        (
-            server,
-            f"{what}, {size / 1e6:.1f} MB",
-            verb,
-            shown(walls[f"{verb} ours"]),
-            shown(walls[f"{verb} dvc"]),
-            ratio(walls[f"{verb} dvc"], walls[f"{verb} ours"]),
-        )
-        for verb in ("push", "fetch", "pull")
-    ]
+    rows = []
+    for verb in ("push", "fetch", "again", "pull", "build"):
+        both = [*zip(found[f"{verb} ours"], found[f"{verb} dvc"], strict=True)] if f"{verb} ours" in found else []
+        if not both:
+            continue
+        ours, dvc = median([pair[0] for pair in both]), median([pair[1] for pair in both])
+        rates = [statistics.median(getattr(b, name) / getattr(a, name) for a, b in both) for name in ("wall", "cpu")]
+        times = [shown(ours.wall), shown(dvc.wall), ratio(rates[0], 1), shown(ours.cpu), shown(dvc.cpu)]
+        rows.append((server, f"{what}, {size / 1e6:.1f} MB", verb, *times, ratio(rates[1], 1)))
+    return rows
 
 
 def below(remote: dict[str, str], name: str) -> dict[str, str]:

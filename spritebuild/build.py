@@ -17,6 +17,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
 from spritebuild.licences import check_policy
+from spritebuild.lookup import lookup
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held, of_quality
 from spritebuild.run import Options, Result, run
@@ -24,7 +25,7 @@ from spritebuild.spans import timed
 from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
-from spritebuild.supply import declared, share, supply, words, writes_after_builds
+from spritebuild.supply import declared, share, supply, writes_after_builds
 from spritebuild.transport import Unreachable
 
 HEAVY = 1_000_000_000  # bytes of weights
@@ -108,6 +109,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
     delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys), spans=spans)
+    look = None if request.offline or request.rebuild else lookup(project, todo, status)
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.to_run():
         status.expected(decision.action, decision.reason)
@@ -125,6 +127,7 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             status,
             delivery.receive if not request.checks else _kept_in_the_store,
             fresh=todo.again,
+            look=look,
         )
     except BaseException as error:
         if isinstance(error, SpritebuildError | KeyboardInterrupt) and not isinstance(error, MachineError):
@@ -149,6 +152,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         status.message(f"{said}; assets are below {project.home.relative_to(project.root)}")
     _tell_undecided(project, chosen, delivery, status)
     _raise_failures(result)
+    if look is not None:
+        look.shared.raise_faults()
     delivery.raise_refusals()
     if whole and project.quality is None:
         _remember_idle(project, delivery)
@@ -165,7 +170,7 @@ def _share(project: Project, chosen: frozenset[str], status: Status) -> None:
         except Unreachable as why:
             status.warning(f"the shared store cannot be reached, so nothing was pushed: {why}")
         else:
-            status.message(f"to the shared store: {words(shared)}")
+            status.message(f"to the shared store: {shared.count.words()}")
 
 
 def _kept_in_the_store(action: Action, key: str | None, outputs: Mapping[str, str]) -> None:

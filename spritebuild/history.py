@@ -38,6 +38,13 @@ class History:
         self._learn(revision, entries)
         return entries
 
+    def locks(self) -> tuple[int, list[dict[str, Entry]]]:
+        """How many branches and tags there are, and every lock that one of them has. Raises LockError for damage."""
+        found = self._git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes", "refs/tags")
+        refs = (found or b"").decode().split()
+        texts = dict.fromkeys(self._blobs([(ref, lock.PATH) for ref in dict.fromkeys([*refs, "HEAD"])]))
+        return len(refs), [lock.parse(text) for text in texts if text]
+
     def recover(self, store: Store, names: Iterable[str]) -> None:
         """Bring the bytes of digests into the store, of those that Git LFS keeps here, or that a revision has."""
         wanted = [name for name in names if not store.has(name)]

@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 from spritebuild.digest import FILE, canonical
 from spritebuild.files import write_atomic
-from spritebuild.transport import Place
+from spritebuild.places import Place
 
 SIZE = 8 << 20  # bytes of a pack, about
+TRIES = 4  # to look where everything lies while packs come and go
 WORTH_IT = 16  # things; fewer are put one by one
 Fault = Callable[[str, str], None]
-Map = Callable[..., list[dict[str, "Where"]]]
+Map = Callable[..., list[dict[str, "Where"] | None]]
 
 
 class Where(NamedTuple):
@@ -32,18 +33,25 @@ class Where(NamedTuple):
 
 def find(place: Place, folder: str, kept: Path, each: Map, fault: Fault) -> dict[str, Where]:
     """Where everything lies that is in a pack of a folder; `each` maps, and what is wrong is told to `fault`."""
-    sizes = place.sizes(folder)
-    packs = sorted(name for name in sizes if FILE.fullmatch(name) and f"{name}.index" in sizes)
-    found: dict[str, Where] = {}
-    for pack, index in zip(packs, each(lambda pack: _index(place, folder, pack, kept, fault), packs), strict=True):
-        if any(where.offset + where.length > sizes[pack] for where in index.values()):
-            fault(f"{folder}/{pack}", f"is truncated: it has {sizes[pack]} bytes")
-        else:
-            found |= index
+    for _ in range(TRIES):
+        sizes = {name: file.size for name, file in place.files(folder).items()}
+        packs = sorted(name for name in sizes if FILE.fullmatch(name) and f"{name}.index" in sizes)
+        found: dict[str, Where] = {}
+        vanished = False
+        for pack, rows in zip(packs, each(lambda pack: index(place, folder, pack, kept, fault), packs), strict=True):
+            if rows is None:
+                vanished = True
+            elif any(where.offset + where.length > sizes[pack] for where in rows.values()):
+                fault(f"{folder}/{pack}", f"is truncated: it has {sizes[pack]} bytes")
+            else:
+                found |= rows
+        if not vanished:
+            break  # else what stays of that pack is in another one by now
     return found
 
 
-def _index(place: Place, folder: str, pack: str, kept: Path, fault: Fault) -> dict[str, Where]:
+def index(place: Place, folder: str, pack: str, kept: Path, fault: Fault) -> dict[str, Where] | None:
+    """Where each thing lies in a pack; None where that has vanished, nothing where it is wrong: `fault` is told."""
     file = kept / f"{pack}.index"
     path = f"{folder}/{pack}.index"
     try:
@@ -52,7 +60,7 @@ def _index(place: Place, folder: str, pack: str, kept: Path, fault: Fault) -> di
         try:
             data, known = place.read(path), False
         except FileNotFoundError:
-            return {}
+            return None
     try:
         rows = {str(name): Where(pack, int(offset), int(length)) for name, (offset, length) in json.loads(data).items()}
         if any(row.offset < 0 or row.length < 0 for row in rows.values()):

@@ -1,16 +1,14 @@
-"""A project as it lies on the disk, loaded and resolved, and the lock that lets one build at a time change it."""
+"""A project as it lies on the disk, loaded and resolved; one build at a time changes it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spritebuild import digest, idle, lock, pins
+from spritebuild.alone import alone as alone
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
@@ -109,30 +107,6 @@ def of_quality(project: Project, quality: Quality) -> Project:
     with machine_errors():
         known = replace(project.known, root=str(place), lock=lock.read(place), store=store)
     return replace(project, graph=graph, known=known, quality=quality)
-
-
-@contextlib.contextmanager
-def alone(root: Path, status: Status) -> Iterator[bool]:
-    """Hold the project's build lock, which the kernel releases however the holder ends; says whether it had to wait."""
-    state = idle.state_folder(root)
-    with machine_errors():
-        state.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        waited = False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "unknown"
-            status.message(f"another build is running here ({holder}): waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            waited = True
-        with contextlib.suppress(OSError):  # who holds it is a courtesy
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield waited
-    finally:
-        os.close(descriptor)
 
 
 def declarations(spritefile: Spritefile) -> dict[str, Declaration]:

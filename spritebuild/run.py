@@ -38,6 +38,8 @@ PATIENCE = 5.0  # seconds that a kept worker gets to finish an action that nobod
 HEAR_EVERY = 0.05  # seconds: what threads finish meanwhile is heard together, since to wake up costs more than to work
 DISPATCH = 500  # ready actions handed out before what has finished is heard
 
+Look = Callable[[Mapping[str, Action]], None]  # brings traces of keys, and their bytes, into the store, if it can
+
 
 @dataclass(frozen=True)
 class Options:
@@ -75,14 +77,15 @@ def run(
     finished: Callable[[Action, str, Mapping[str, str]], None],
     *,
     fresh: frozenset[str] = frozenset(),
+    look: Look | None = None,
 ) -> Result:
     """Run a plan. `sources` are the verified paths of pinned and project files by name.
 
     `finished` is called, in this thread, for every action whose outputs are complete. The actions in `fresh` run even
-    if a trace is known. Raises the first failure unless `keep_going`; Superseded once it is told to stop; Damaged if a
-    blob turned out to be.
+    if a trace is known. `look` is asked for the traces of keys that only this run makes known. Raises the first failure
+    unless `keep_going`; Superseded once it is told to stop; Damaged if a blob turned out to be.
     """
-    runner = _Runner(graph, plan, store, stages, sources, options, status, finished, fresh)
+    runner = _Runner(graph, plan, store, stages, sources, options, status, finished, fresh, look)
     try:
         result = runner.loop()
         runner.rest()
@@ -116,6 +119,7 @@ class _Runner:
     status: Status
     finished: Callable[[Action, str, Mapping[str, str]], None]
     fresh: frozenset[str]
+    look: Look | None
 
     def __post_init__(self) -> None:
         reused = {d.action: d.outputs for d in self.plan.decisions.values() if d.verdict == "reuse" and d.outputs}
@@ -148,8 +152,10 @@ class _Runner:
         while True:
             if self.options.stop is not None and self.options.stop.is_set():
                 raise Superseded("superseded; everything finished so far is stored")
-            for _ in range(min(len(self.ready), DISPATCH)):
-                self._dispatch(self.ready.popleft())
+            batch = [self.ready.popleft() for _ in range(min(len(self.ready), DISPATCH))]
+            self._look_elsewhere(batch)
+            for id in batch:
+                self._dispatch(id)
             self._feed_threads()
             self._feed_workers()
             if not self.unfinished:
@@ -211,6 +217,21 @@ class _Runner:
         self.pool.shutdown(wait=True)
 
     # Out
+
+    def _look_elsewhere(self, ids: list[str]) -> None:
+        """Look for what only this run's outputs make it possible to ask for: the plan could not know those keys."""
+        if self.look is None:
+            return
+        unknown: dict[str, Action] = {}
+        for id in ids:
+            if id not in self.fresh and not (self.plan.decisions[id].verdict == "run" and self.plan.decisions[id].key):
+                inputs = input_digests(self.graph.actions[id], self.result.outputs)
+                assert inputs is not None, id
+                key = self.graph.actions[id].key(inputs)
+                if key not in self.made and self.store.outputs(key) is None:
+                    unknown[key] = self.graph.actions[id]
+        if unknown:
+            self.look(unknown)
 
     def _dispatch(self, id: str) -> None:
         action = self.graph.actions[id]

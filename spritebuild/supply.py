@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
-from spritebuild import ci, signed
+from spritebuild import ci, digest, rosters, signed
 from spritebuild.errors import PolicyError
 from spritebuild.graph import Graph
 from spritebuild.plan import Plan
 from spritebuild.project import Project
-from spritebuild.shared import Shared
+from spritebuild.quick import URL
+from spritebuild.shared import Shared, path_of
 from spritebuild.spritefile import SharedStore
 from spritebuild.status import Status
 from spritebuild.store import Damaged
 from spritebuild.transport import Unreachable, at
 
-URL = "SPRITEBUILD_STORE"
 KEY = "SPRITEBUILD_STORE_KEY"
 WRITE = "SPRITEBUILD_STORE_WRITE"
 
@@ -57,7 +58,7 @@ def supply(project: Project, todo: Plan, again: Callable[[], Plan], status: Stat
         status.warning(f"the shared store cannot be reached, so this build goes on without it: {why}")
         todo = again()
     if shared.count.blobs or shared.count.traces:
-        status.message(f"from the shared store: {words(shared)}")
+        status.message(f"from the shared store: {shared.count.words()}")
     shared.raise_faults()
     return todo
 
@@ -111,7 +112,10 @@ def _frontier(graph: Graph, todo: Plan, tried: set[str]) -> tuple[set[str], set[
 
 
 def share(project: Project, todo: Plan, said: SharedStore, status: Status) -> Shared:
-    """Push what the targets of a plan, and all that they are made of, gave: blobs, and traces if they are signed."""
+    """Push what the targets of a plan, and all that they are made of, gave: blobs, and traces if they are signed.
+
+    For a whole project that agrees with its lock, a roster as well.
+    """
     store = project.store
     shared = opened(project, said)
     secret = os.environ.get(KEY) or None
@@ -125,6 +129,7 @@ def share(project: Project, todo: Plan, said: SharedStore, status: Status) -> Sh
         )
     names: set[str] = set()
     documents: dict[str, bytes] = {}
+    outputs: dict[str, set[str]] = {}
     for id in project.graph.upstream(todo.targets):
         key = todo.keys.get(id)
         trace = store.trace(key) if key else None
@@ -132,14 +137,49 @@ def share(project: Project, todo: Plan, said: SharedStore, status: Status) -> Sh
         names |= given
         if key and trace and tell and all(map(store.has, trace.outputs.values())):
             documents[key] = signed.write(key, id, dict(trace.outputs), dict(trace.provenance), secret)
+            outputs[key] = files_of(project, trace.outputs.values())
     paths = {path for id in todo.targets for _, path in project.graph.actions[id].installs}
     for path in paths & project.known.lock.keys():
         names |= project.known.lock[path].needed()
-    shared.push(_files(project, names), documents)
+    shared.push(files_of(project, names), documents, outputs)
+    if todo.targets == frozenset(project.graph.finals) and (roster := _roster(project, todo)) is not None:
+        shared.put(roster, path_of("rosters", rosters.key(project.root, _spritefile(project))))
     return shared
 
 
-def _files(project: Project, names: Iterable[str]) -> set[str]:
+def _spritefile(project: Project) -> str:
+    return next(iter(project.spritefile.files)).path
+
+
+def _roster(project: Project, todo: Plan) -> bytes | None:
+    """The files that decide what this project is; None where its lock says something else."""
+    graph, root, spritefile = project.graph, project.root, project.spritefile
+    if any(dataset.path is not None for dataset in spritefile.datasets.values()) or project.known.stand_ins:
+        return None
+    for id in graph.finals:
+        for name, path in graph.actions[id].installs:
+            entry = project.known.lock.get(path)
+            made = todo.outputs.get(id, {}).get(name)
+            if entry is None or entry.recipe != graph.actions[id].recipe or entry.digest != made:
+                return None
+    if {path for id in graph.finals for _, path in graph.actions[id].installs} != {
+        path for path, entry in project.known.lock.items() if entry.digest
+    }:
+        return None
+    files = {file.path: file.digest for file in spritefile.files}
+    actions = graph.actions.values()
+    files |= {ref.name: ref.digest for action in actions for _, ref in action.sources() if ref.name not in project.pins}
+    own = spritefile.project.stages
+    declared = [palette.file for palette in spritefile.palettes.values() if palette.file]
+    declared += [
+        path.relative_to(root).as_posix() for path in map(Path, project.declared_by) if path.is_relative_to(root)
+    ]
+    files |= {path: digest.of_file(root / path) for path in declared if path not in files}
+    globs = [*spritefile.include, *([f"{own}/*.py"] if own else [])]
+    return rosters.write(files, globs, root)
+
+
+def files_of(project: Project, names: Iterable[str]) -> set[str]:
     """The blobs of artifacts, as far as they are here."""
     found: set[str] = set()
     for name in names:
@@ -150,15 +190,6 @@ def _files(project: Project, names: Iterable[str]) -> set[str]:
             except Damaged:
                 continue
     return found
-
-
-def words(shared: Shared) -> str:
-    """What was moved, in words."""
-    count = shared.count
-    parts = [f"{count.blobs:,} blob{'s' * (count.blobs != 1)}, {count.bytes / 1e6:.1f} MB"]
-    if count.traces:
-        parts.append(f"{count.traces:,} trace{'s' * (count.traces != 1)}")
-    return " and ".join(parts) + f"; {count.found:,} of {count.asked:,} looked for were there"
 
 
 # Who may write

@@ -93,9 +93,17 @@ def ssh(folder: Path) -> Iterator[Server]:
     )
     files = folder / "files"
     files.mkdir()
-    with listening(port, sshd, "-D", "-e", "-f", str(folder / "sshd_config"), log=folder / "log"):
-        url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{files}"
-        yield Server({"url": url, "keyfile": str(folder / "user")}, files)
+    before = os.environ.get("SPRITEBUILD_SSH")
+    os.environ["SPRITEBUILD_SSH"] = f"ssh -o UserKnownHostsFile={folder}/known -o StrictHostKeyChecking=accept-new"
+    try:
+        with listening(port, sshd, "-D", "-e", "-f", str(folder / "sshd_config"), log=folder / "log"):
+            url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{files}"
+            yield Server({"url": url, "keyfile": str(folder / "user")}, files)
+    finally:
+        if before is None:
+            os.environ.pop("SPRITEBUILD_SSH")
+        else:
+            os.environ["SPRITEBUILD_SSH"] = before
 
 
 @contextlib.contextmanager

@@ -91,6 +91,32 @@ def test_what_changed_runs_and_what_it_needs_comes(pushed: Project, tmp_path: Pa
     assert clone.assets() == pushed.assets()
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_key_that_only_the_run_makes_known_is_looked_for_there(
+    pushed: Project, tmp_path: Path, *, locked: bool
+) -> None:
+    clone = pushed.clone(tmp_path / "clone", locked=locked).edit("sprites.potion.params", {"note": "says nothing"})
+    told = clone.build()
+    assert len(told.ran) == 1 and "potion" in told.ran[0]  # it gave the same bytes as before
+    assert clone.assets() == pushed.assets()
+
+
+def test_a_forged_trace_of_a_key_that_the_run_makes_known_is_refused(
+    pushed: Project, tmp_path: Path, shared: Path
+) -> None:
+    for path in traces(shared).values():
+        document = json.loads(path.read_text())
+        if json.loads(document["trace"])["action"] == "sprites.potion:finish":
+            path.write_text(json.dumps(unsigned(document)))
+            break
+    else:
+        pytest.fail("nothing to forge")
+    clone = pushed.clone(tmp_path / "clone").edit("sprites.potion.params", {"note": "says nothing"})
+    with pytest.raises(IntegrityError, match="not signed"):
+        clone.build()
+    assert clone.assets()["assets/potion.png"] == pushed.assets()["assets/potion.png"]  # it ran instead
+
+
 def test_rebuild_takes_nothing_from_there(pushed: Project, tmp_path: Path) -> None:
     clone = pushed.clone(tmp_path / "clone", locked=False)
     assert len(clone.build(rebuild=True).ran) == len(pushed.graph().actions)
@@ -311,6 +337,12 @@ def test_a_store_that_is_not_there_is_a_warning(pushed: Project, shared: Path, t
     shutil.rmtree(clone.root / "assets")
     shutil.rmtree(clone.root / ".spritebuild")
     assert clone.cli("pull").returncode == 5
+
+
+def test_a_folder_that_is_not_there_is_not_made_by_a_push(pushed: Project, shared: Path, tmp_path: Path) -> None:
+    shared.rename(tmp_path / "away")
+    finished = pushed.cli("push")
+    assert finished.returncode == 5 and "no such folder" in finished.stderr and not shared.exists()
 
 
 def test_offline_asks_nothing(pushed: Project, tmp_path: Path) -> None:

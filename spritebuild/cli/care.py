@@ -13,7 +13,7 @@ import click
 
 from spritebuild import idle
 from spritebuild.cli.options import find, json_option, spritefile_option
-from spritebuild.cli.progress import PlainStatus, say
+from spritebuild.cli.progress import PlainStatus, emit, say
 from spritebuild.errors import IntegrityError, SpritebuildError
 
 PACKAGES = ("numpy", "pillow", "deflate", "torch", "diffusers", "transformers", "peft", "dvc")
@@ -22,17 +22,89 @@ PACKAGES = ("numpy", "pillow", "deflate", "torch", "diffusers", "transformers", 
 @click.command()
 @spritefile_option
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
-@click.option("--keep-days", type=click.FloatRange(0), default=14.0, show_default=True, help="Keep what is younger.")
-def gc(file: Path | None, dry_run: bool, keep_days: float) -> None:
-    """Remove blobs that neither the lock nor the present spritefile needs and that are older than --keep-days."""
-    from spritebuild.collect import collect
+@click.option("--keep-days", type=click.FloatRange(0), help="Keep what is younger: 14, in the shared store 90.")
+@click.option("--shared", is_flag=True, help="Collect in the shared store instead.")
+@click.option(
+    "--grace-days",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="With --shared: remove what was found to be unneeded so long ago.",
+)
+@click.option(
+    "--lock",
+    "locks",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="With --shared: keep what this lock of another project names, too.",
+)
+@json_option
+def gc(
+    file: Path | None,
+    dry_run: bool,
+    keep_days: float | None,
+    shared: bool,
+    grace_days: float,
+    locks: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Remove blobs that neither the lock nor the present spritefile needs and that are older than --keep-days.
+
+    In the shared store (--shared), what the locks of all branches and tags name stays, and what a lease names. The
+    rest is marked, and removed by a later run, --grace-days after. Exit code 4 where this build may not write.
+    """
     from spritebuild.files import machine_errors
     from spritebuild.project import held
 
+    if shared:
+        _gc_shared(file, locks, 90.0 if keep_days is None else keep_days, grace_days, dry_run, as_json)
+        return
+    from spritebuild.collect import collect
+
     with held(find(file), PlainStatus()) as project, machine_errors():
-        removed, size, kept = collect(project, keep_days * 86400, dry_run=dry_run)
+        removed, size, kept = collect(project, (14.0 if keep_days is None else keep_days) * 86400, dry_run=dry_run)
+    if as_json:
+        emit(event="collected", dry_run=dry_run, removed=removed, removed_bytes=size, kept=kept)
+        return
     verb = "would remove" if dry_run else "removed"
     say(f"{verb} {removed} blob{'s' * (removed != 1)}, {size / 1e6:.1f} MB; kept {kept}")
+
+
+def _gc_shared(
+    file: Path | None, locks: tuple[Path, ...], days: float, grace: float, dry_run: bool, as_json: bool
+) -> None:
+    from spritebuild.cli.share import shared_of, unreachable
+    from spritebuild.files import machine_errors
+    from spritebuild.project import held
+    from spritebuild.supply import opened, require_writing
+    from spritebuild.transport import Unreachable
+    from spritebuild.upkeep import kept, tidy
+
+    with held(find(file), PlainStatus()) as project, machine_errors():
+        said = shared_of(project)
+        if not dry_run:
+            require_writing(said)
+        project.store.fresh_scratch()
+        there = opened(project, said)
+        try:
+            stays = kept(project, there, locks)
+            told = tidy(project, there, stays, days=days, grace=grace, dry_run=dry_run)
+        except Unreachable as why:
+            raise unreachable(said, why) from None
+        project.store.settle()
+    if as_json:
+        emit(event="collected", dry_run=dry_run, refs=stays.refs, locks=stays.locks, **told.summary())
+        return
+    say(
+        f"there: {told.blobs:,} blobs, {told.bytes / 1e6:.1f} MB, {told.packs:,} packs, {told.traces:,} traces, "
+        f"{told.leases:,} leases"
+    )
+    say("by age: " + ", ".join(f"{age} {size / 1e6:.1f} MB" for age, size in told.ages.items()))
+    say(f"needed: {told.needed:,} blobs, by {stays.refs:,} branches and tags, this folder's lock, traces and leases")
+    say(
+        f"{'would remove' if dry_run else 'removed'} {told.removed:,} blobs, {told.removed_bytes / 1e6:.1f} MB, and "
+        f"{told.removed_traces:,} traces; {told.doomed:,} blobs are marked for later"
+    )
 
 
 @click.command()

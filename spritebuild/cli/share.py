@@ -37,13 +37,13 @@ def push(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
 
     started = time.monotonic()
     with held(find(file), PlainStatus()) as project, machine_errors():
-        said = _declared(project)
+        said = shared_of(project)
         require_writing(said)
         todo = plan(project.graph, project.known, chosen_by(project.graph, targets))
         try:
             shared = share(project, todo, said, PlainStatus())
         except Unreachable as why:
-            raise _unreachable(said, why) from None
+            raise unreachable(said, why) from None
     _tell("pushed", shared, started, as_json)
 
 
@@ -57,15 +57,22 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     Every byte is verified; exit code 4 where something there is wrong. Nothing is installed: the next build does that.
     """
     from spritebuild.files import machine_errors
+
+    started = time.monotonic()
+    path = find(file)
+    if not targets and (shared := _pulled_quickly(path)):
+        _tell("pulled", shared, started, as_json, to_run=0)
+        shared.raise_faults()
+        return
+
     from spritebuild.plan import plan
     from spritebuild.plan import targets as chosen_by
     from spritebuild.project import held
     from spritebuild.supply import bring, opened
     from spritebuild.transport import Unreachable
 
-    started = time.monotonic()
-    with held(find(file), PlainStatus()) as project, machine_errors():
-        said = _declared(project)
+    with held(path, PlainStatus()) as project, machine_errors():
+        said = shared_of(project)
         chosen = chosen_by(project.graph, targets)
         project.store.fresh_scratch()
         shared = opened(project, said)
@@ -77,7 +84,7 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
                 shared,
             )
         except Unreachable as why:
-            raise _unreachable(said, why) from None
+            raise unreachable(said, why) from None
         project.store.settle()
         left = len(todo.to_run())
     _tell("pulled", shared, started, as_json, to_run=left)
@@ -100,7 +107,21 @@ def store_key(as_json: bool) -> None:
     say(f'to the spritefile:\n[store]\ntrusted = ["{public}"]')
 
 
-def _declared(project: Project) -> SharedStore:
+def _pulled_quickly(path: Path) -> Shared | None:
+    """What came without loading the project, where that was all; None where the whole pull has to look."""
+    from spritebuild import quick
+    from spritebuild.files import machine_errors
+    from spritebuild.transport import Unreachable
+
+    try:
+        with machine_errors():
+            return quick.pull(path, PlainStatus())
+    except Unreachable:
+        return None
+
+
+def shared_of(project: Project) -> SharedStore:
+    """The declared shared store. Raises UsageError."""
     from spritebuild.supply import declared
 
     said = declared(project)
@@ -110,16 +131,16 @@ def _declared(project: Project) -> SharedStore:
     return said
 
 
-def _unreachable(said: SharedStore, why: Unreachable) -> MachineError:
+def unreachable(said: SharedStore, why: Unreachable) -> MachineError:
+    """The error for a command that is for nothing without the store."""
     hint = "check the address, the network and the credentials; what was moved already stays"
     return MachineError(f"the shared store cannot be reached: {why}", where=said.url, hint=hint)
 
 
 def _tell(verb: str, shared: Shared, started: float, as_json: bool, **more: Any) -> None:
-    from spritebuild.supply import words
-
     seconds = round(time.monotonic() - started, 3)
     if as_json:
-        emit(event=verb, **shared.count.summary(), **more, seconds=seconds)
+        rate = round(shared.count.bytes / seconds) if seconds else None
+        emit(event=verb, **shared.count.summary(), **more, seconds=seconds, bytes_per_second=rate)
     else:
-        say(f"{verb} {words(shared)}, in {seconds:.1f} s")
+        say(f"{verb} {shared.count.words()}, in {seconds:.1f} s")
