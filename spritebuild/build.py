@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from spritebuild import digest, idle, lock, picks
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError
+from spritebuild.executor import Executor
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
@@ -39,6 +40,7 @@ class Request:
     options: Options = field(default_factory=Options)
     checks: bool = False  # whether this is for the checks of the art, and nothing else
     offline: bool = False
+    elsewhere: Callable[[Project], Executor] | None = None  # who runs what has to run, if not this machine
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -49,6 +51,9 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
     started = time.monotonic()
     damaged: Counter[str] = Counter()
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
+        if request.elsewhere is not None:
+            options = replace(request.options, executor=request.elsewhere(project))
+            request = replace(request, options=options)
         while True:
             try:
                 return _build(project, request, status, started)

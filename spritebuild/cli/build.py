@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spritebuild import idle
 from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.errors import UsageError
+
+if TYPE_CHECKING:
+    from spritebuild.executor import Executor
+    from spritebuild.project import Project
 
 
 @click.command()
@@ -20,6 +27,14 @@ from spritebuild.cli.options import find, json_option, spritefile_option
 @click.option("--rebuild", is_flag=True, help="Run the targets' actions again, whatever is known of them.")
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where actions run: on this machine, or on an existing Ray cluster.",
+)
+@click.option("--ray-address", help="The cluster, as HOST:PORT; RAY_ADDRESS or the one of this machine unless given.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -30,6 +45,8 @@ def build(
     rebuild: bool,
     locked: bool,
     offline: bool,
+    executor: str,
+    ray_address: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -53,5 +70,20 @@ def build(
 
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
     with status_for(quiet=quiet, as_json=as_json) as status:
-        request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline)
+        elsewhere = _on_ray(ray_address, keep_going, threads, offline) if executor == "ray" else None
+        options = Options(jobs, keep_going, threads)
+        request = Request(targets, rebuild, locked, options, offline=offline, elsewhere=elsewhere)
         status.ended(run_build(path, request, status))
+
+
+def _on_ray(address: str | None, keep_going: bool, threads: int, offline: bool) -> Callable[[Project], Executor]:
+    """What runs actions on a cluster; -j, where it was given, is the number of workers."""
+    if offline:
+        raise UsageError("--offline and --executor ray contradict each other")
+    from spritebuild.cluster import ADDRESS, OnRay
+
+    context = click.get_current_context()
+    said = context.get_parameter_source("jobs") == click.core.ParameterSource.COMMANDLINE
+    limit = context.params["jobs"] if said else None
+    where = address or os.environ.get(ADDRESS) or "auto"
+    return lambda project: OnRay(project, where, limit, keep_going, threads)

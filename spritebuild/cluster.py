@@ -1,0 +1,460 @@
+"""Runs actions on the machines of a Ray cluster: hands groups to workers, and gives them to others when one dies.
+
+This file alone knows Ray. What is made lies in the shared store before anything is heard of it, so a driver that is
+killed has lost nothing, and needs none of the bytes but those it installs.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spritebuild import digest, signed
+from spritebuild.errors import MachineError, PolicyError, UsageError
+from spritebuild.executor import Alike, Outcome, Tell, Waiting, Work
+from spritebuild.graph import Source
+from spritebuild.outpost import Message, Order, Outpost, Setup, code
+from spritebuild.project import Project
+from spritebuild.shared import Shared
+from spritebuild.shipping import Bringing, Shelf
+from spritebuild.spritefile import SharedStore
+from spritebuild.store import Damaged, Trace
+from spritebuild.supply import KEY, declared, require_writing
+from spritebuild.transport import LOCAL, Unreachable, at
+
+ADDRESS = "RAY_ADDRESS"
+DEATHS = 4  # of workers that an action was given to, until it is held to be the cause
+SUSPECTS = 2  # deaths after which an action is run alone
+STARTS = 5  # workers in a row that may fail to start
+IDLE = 30.0  # seconds without work after which a worker's place is given back
+LOOK = 1.0  # seconds between looks at what room the cluster has
+TOLD = 15.0  # seconds without any worker after which that is said
+
+
+class Afar:
+    """What runs in a worker's process on some machine of the cluster."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.outpost: Outpost | None = None
+
+    def hello(self) -> Message:
+        """Who this is; errors are told like any."""
+        from spritebuild.worker import failure
+
+        try:
+            self.outpost = Outpost(self.setup)
+            return self.outpost.facts()
+        except Exception as error:
+            return failure(error)
+
+    def run(self, kind: str, orders: Sequence[Order]) -> Iterator[Message]:
+        """Run a group, and answer as an outpost does."""
+        assert self.outpost is not None
+        yield from self.outpost.run(kind, orders)
+
+
+class Worker:
+    """The driver's end of a worker. Every answer goes to `answer(worker, message)`, from a thread, as for `worker.py`.
+
+    `{"hello": facts}` comes first, then those of a group; `{"died": why}` is the last one ever.
+    """
+
+    def __init__(self, place: str, actor: Any, ray: Any, answer: Callable[[Worker, Message], None]) -> None:
+        self.place = place
+        self.device = ""
+        self.last: Alike | None = None
+        self.group: dict[int, Work] = {}
+        self.size = 0
+        self.since = time.monotonic()  # when it became idle, or was given its group
+        self.ready = False
+        self.busy = False  # until the group's end is told, which is after its last action's
+        self.actor = actor
+        self._ray = ray
+        self._answer = answer
+        self._orders: queue.SimpleQueue[tuple[str, Sequence[Order]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._talk, name="ray-worker", daemon=True).start()
+
+    def send(self, kind: str, orders: Sequence[Order]) -> None:
+        """Give it a group."""
+        self._orders.put((kind, orders))
+
+    def stop(self) -> None:
+        """End it at once; what it has not told is lost, unless it is in the shared store already."""
+        self._orders.put(None)
+        self._ray.kill(self.actor)
+
+    def _talk(self) -> None:
+        try:
+            self._answer(self, {"hello": self._ray.get(self.actor.hello.remote())})
+            while (orders := self._orders.get()) is not None:
+                for answer in self.actor.run.remote(*orders):
+                    self._answer(self, self._ray.get(answer))
+        except BaseException as error:  # Ray's own, of which there are many kinds
+            self._answer(self, {"died": f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"})
+
+
+@dataclass
+class OnRay:
+    """The executor. Its thread alone decides; everything else leaves notes in its inbox."""
+
+    project: Project
+    address: str
+    limit: int | None = None  # of workers
+    keep_going: bool = False
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        said = declared(self.project)
+        if said is None:
+            hint = 'say [store] and url = "..." in the spritefile, or set SPRITEBUILD_STORE'
+            raise UsageError("workers on other machines need a shared store, and this project has none", hint=hint)
+        if said.traces == "none":
+            hint = 'say traces = "signed" and trusted = [...], as docs/shared-store.md describes'
+            raise UsageError('with traces = "none" nobody could find what a worker made', where="[store]", hint=hint)
+        require_writing(said)
+        self.said: SharedStore = said
+        self.trusted = None if said.traces == "any" else said.trusted
+        self.lacked: Counter[str] = Counter()  # inputs that were nowhere, over all runs of this build
+        self._ray: Any = None
+
+    # From the engine's thread
+
+    def begin(self, sources: Mapping[str, Path], tell: Tell) -> None:
+        self.sources = sources
+        self.tell = tell
+        self.inbox: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
+        self.waiting = Waiting()
+        self.workers: list[Worker] = []
+        self.same: dict[str, list[Work]] = {}  # those of one key are run once
+        self.deaths: Counter[str] = Counter()
+        self.there: set[str] = set()  # artifacts that are known to be in the shared store
+        self.failed_starts = 0
+        self.looked = self.began = time.monotonic()
+        self.room = {"cpu": 1, "gpu": 1}
+        self.gpus = 0.0
+        self.thread: threading.Thread | None = None
+        self.bringing = Bringing(self.project, self.said, self.trusted, tell)
+
+    def submit(self, work: Work) -> None:
+        if self.thread is None:
+            self._connect()
+            self.thread = threading.Thread(target=self._loop, name="ray-driver", daemon=True)
+            self.thread.start()
+        self.inbox.put(("submitted", (work,)))
+
+    def stop(self) -> None:
+        if self.thread is None:
+            return
+        self.inbox.put(("over", ()))
+        self.thread.join()
+        for worker in self.workers:
+            worker.stop()
+        self.bringing.stop()
+        self._ray.shutdown()
+        self.thread = None
+
+    def _connect(self) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # what a worker without a GPU sees: none
+        try:
+            import ray
+        except ImportError:
+            raise MachineError("--executor ray needs Ray", hint='pip install "spritebuild[ray]"') from None
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            ray.init(address=self.address, log_to_driver=False, configure_logging=False, namespace="spritebuild")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise MachineError(
+                f"no Ray cluster answers: {str(error).strip().splitlines()[0]}",
+                where=self.address,
+                hint="start one with `ray start --head`, or name it: --ray-address, or RAY_ADDRESS",
+            ) from None
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)  # Ray takes them
+        self._ray = ray
+        self.gpus = float(ray.cluster_resources().get("GPU", 0))
+        self.setup = self._setup()
+        self._actor = ray.remote(Afar)
+
+    # What is shipped
+
+    def _setup(self) -> Setup:
+        url = self.said.url
+        scheme = url.partition("://")[0] if "://" in url else ""
+        if scheme.lower() in LOCAL:
+            url = str((self.project.root / Path(url.partition("://")[2] if scheme else url).expanduser()).resolve())
+        dvc = self.project.root / ".dvc" / "config"
+        own = self.project.stages.own
+        self.shelf = Shelf(self.project)
+        self.shipping = Shared(at(self.said.url, self.project.root), self.said.url, self.shelf, self.trusted)
+        return Setup(
+            digest.of_bytes(str(self.project.root).encode())[:16],
+            url,
+            self.trusted,
+            self.threads,
+            self.shelf.folder(own) if own else None,
+            dvc.read_text("utf-8") if dvc.is_file() else None,
+        )
+
+    def _artifact(self, work: Work, name: str, ref: Any) -> str:
+        """The name of an input in the store; that of a source is put on the shelf."""
+        if not isinstance(ref, Source):
+            return work.inputs[name]
+        pin = self.project.pins.get(ref.name)
+        return self.shelf.source(ref, self.sources[ref.name], pin)
+
+    def _order(self, work: Work) -> Order:
+        refs = dict(work.action.inputs)
+        return Order(
+            work.action.id,
+            work.key,
+            work.action.params,
+            {name: self._artifact(work, name, ref) for name, ref in refs.items()},
+            frozenset(name for name, ref in refs.items() if isinstance(ref, Source)),
+            {name: ref.name if isinstance(ref, Source) else ref.action.partition(":")[0] for name, ref in refs.items()},
+            work.action.outputs,
+            work.fresh,
+        )
+
+    def _ship(self, orders: Iterable[Order]) -> None:
+        """Put into the shared store what the actions read, as far as it is here and not known to be there."""
+        wanted = {artifact for order in orders for artifact in order.inputs.values()}
+        if self.setup.own:
+            wanted.add(self.setup.own)
+        wanted -= self.there
+        self.shipping.push(self.shelf.blobs_of(wanted), {})
+        self.there |= wanted
+
+    # The driver's thread
+
+    def _loop(self) -> None:
+        try:
+            while True:
+                notes = [self._note()]
+                while not self.inbox.empty():
+                    notes.append(self._note())
+                for kind, payload in notes:
+                    if kind == "over":
+                        return
+                    getattr(self, f"_on_{kind}")(*payload)
+                self._feed()
+        except Unreachable as why:
+            hint = "check the address, the network and the credentials; what was made is there, so build again"
+            self._break(MachineError(f"the shared store cannot be reached: {why}", where=self.said.url, hint=hint))
+        except BaseException as error:
+            self._break(error)
+
+    def _note(self) -> tuple[str, tuple[Any, ...]]:
+        try:
+            return self.inbox.get(timeout=LOOK)
+        except queue.Empty:
+            return "nothing", ()
+
+    def _break(self, error: BaseException) -> None:
+        self.tell("broke", error)
+
+    def _on_nothing(self) -> None:
+        pass
+
+    def _on_submitted(self, work: Work) -> None:
+        if work.key in self.same:
+            self.same[work.key].append(work)
+            return
+        self.same[work.key] = [work]
+        self._queue(work)
+
+    def _queue(self, work: Work) -> None:
+        stage = work.stage
+        place = "gpu" if stage.device != "cpu" and self.gpus else "cpu"
+        affinity = stage.affinity(stage.Params.model_validate(work.action.params), work.inputs)
+        self.waiting.add(Alike(place, work.action.stage, affinity), work)
+
+    # Workers
+
+    def _feed(self) -> None:
+        """Give every idle worker a group; start workers where there is room, and give back what nobody needs."""
+        for worker in [worker for worker in self.workers if worker.ready and not worker.busy]:
+            count = sum(other.place == worker.place for other in self.workers)
+            taken = self.waiting.take(worker.place, worker.last, worker.device, count)
+            if taken is None:
+                if time.monotonic() - worker.since > IDLE:
+                    self._release(worker)
+                continue
+            alike, works = taken
+            orders = [self._order(work) for work in works]
+            self._ship(orders)
+            worker.last, worker.group, worker.size = alike, dict(enumerate(works)), len(works)
+            worker.busy, worker.since = True, time.monotonic()
+            worker.send(alike.kind, orders)
+            for work in works:
+                for each in self.same[work.key]:
+                    self.tell("begun", each.action.id)
+        self._hire()
+
+    def _hire(self) -> None:
+        """Ask for workers: as many as there is work and room for, and one more, for which the cluster may grow."""
+        now = time.monotonic()
+        for place in ("gpu", "cpu"):
+            coming = [worker for worker in self.workers if worker.place == place and not worker.ready]
+            waiting = self.waiting.count(place)
+            if not waiting:
+                for worker in coming:
+                    self._release(worker)  # else the cluster would grow for nothing
+                continue
+            if now - self.looked > LOOK or not self.workers:
+                self.looked = now
+                free = self._ray.available_resources()
+                self.room["gpu"] = int(min(free.get("GPU", 0), free.get("CPU", 0) / self.threads))
+                self.room["cpu"] = int(free.get("CPU", 0) / self.threads)
+            most = (self.limit or 10_000) - len(self.workers)
+            wanted = min(max(1, self.room[place]), waiting) - len(coming)
+            for _ in range(max(0, min(wanted, most))):
+                self.workers.append(self._start(place))
+                self.room[place] -= 1
+        if not any(worker.ready for worker in self.workers) and self.workers and now - self.began > TOLD:
+            self.tell("said", f"waiting for room in the Ray cluster at {self.address}")
+            self.began = now + 3600
+
+    def _start(self, place: str) -> Worker:
+        actor = self._actor.options(
+            num_cpus=self.threads,
+            num_gpus=1 if place == "gpu" else 0,
+            max_restarts=0,  # a new one is ours to ask for, where there is room then
+            scheduling_strategy="SPREAD",
+        ).remote(self.setup)
+        return Worker(place, actor, self._ray, lambda worker, message: self.inbox.put(("answer", (worker, message))))
+
+    def _release(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.stop()
+
+    # What comes back
+
+    def _on_answer(self, worker: Worker, message: Message) -> None:
+        if worker not in self.workers:
+            return  # it was given up
+        if "hello" in message:
+            self._greet(worker, message["hello"])
+        elif "done" in message:
+            self._settle(worker, message["done"], message["trace"], ran=True)
+        elif "known" in message:
+            self._settle(worker, message["known"], message["trace"], ran=False)
+        elif "missing" in message:
+            self._lacking(worker.group.pop(message["missing"]), message["artifact"])
+        elif "device" in message:
+            worker.device = message["device"]
+        elif "say" in message:
+            self.tell("said", message["say"])
+        elif "end" in message or "failed" in message:
+            left, worker.group = list(worker.group.values()), {}
+            if "failed" in message:
+                self._group_failed(left, message)
+            elif worker.last is not None and worker.size:
+                self.waiting.learn(worker.last, worker.device, worker.size, time.monotonic() - worker.since)
+            worker.busy, worker.since = False, time.monotonic()
+        elif "died" in message:
+            self.workers.remove(worker)
+            worker.stop()
+            self._bury(worker, message["died"])
+
+    def _greet(self, worker: Worker, facts: Message) -> None:
+        from spritebuild.worker import raised
+
+        if "failed" in facts:
+            raise raised(facts, "a worker's start")
+        host = facts["host"]
+        if facts["code"] != code():
+            raise MachineError(
+                "a machine of the cluster has another spritebuild",
+                where=host,
+                facts=[("there", facts["version"])],
+                hint="install the same version, from the same source, on every machine",
+            )
+        if self.trusted is not None and facts["public"] not in self.trusted:
+            said = "has no key to sign traces with" if facts["public"] is None else "signs with a key nobody trusts"
+            hint = f"set {KEY} in the environment that `ray start` has there, and its public key in [store] trusted"
+            raise PolicyError(f"a machine of the cluster {said}", where=host, hint=hint)
+        worker.ready, worker.since = True, time.monotonic()
+        self.failed_starts = 0
+
+    def _settle(self, worker: Worker, index: int, document: str, *, ran: bool) -> None:
+        work = worker.group.pop(index)
+        try:
+            outputs, provenance = signed.read(document.encode(), work.key, self.trusted)
+        except signed.Refused as refused:
+            raise PolicyError(f"a worker's answer {refused}", where=work.action.id) from None
+        if outputs.keys() != {name for name, _ in work.action.outputs}:
+            raise PolicyError("a worker's answer speaks of other outputs", where=work.action.id)
+        self.there |= {*outputs.values()}
+        trace = Trace(outputs, provenance)
+        for number, each in enumerate(self.same.pop(work.key)):
+            outcome = Outcome(each.action.id, trace, ran=ran and number == 0)
+            if each.wanted:
+                self.bringing.put(outcome)
+            else:
+                self.tell("outcome", outcome)
+
+    def _lacking(self, work: Work, artifact: str) -> None:
+        """An input is neither here nor there, though somebody made it once: plan again, and it is made again."""
+        self.lacked[artifact] += 1
+        if self.lacked[artifact] > 2:
+            hint = "is something deleting from it? See `spritebuild gc --help`"
+            raise MachineError(f"the shared store does not keep {artifact[:12]}", where=self.said.url, hint=hint)
+        self._fail([work], Damaged(artifact))
+
+    def _group_failed(self, works: Sequence[Work], message: Message) -> None:
+        """A failure takes its whole group along: with keep_going, each of them gets its own chance."""
+        from spritebuild.worker import raised
+
+        if self.keep_going and len(works) > 1:
+            self.waiting.alone |= {work.action.id for work in works}
+            for work in works:
+                self._queue(work)
+            return
+        for work in works:
+            self._fail([work], raised(message, work.action.id))
+
+    def _bury(self, worker: Worker, why: str) -> None:
+        """A worker is gone, with its machine perhaps: what it had not told goes to others."""
+        if not worker.ready:
+            self.failed_starts += 1
+            if self.failed_starts >= STARTS:
+                raise MachineError(
+                    f"{STARTS} workers in a row did not start",
+                    where=self.address,
+                    facts=[("the last one", why)],
+                    hint="is spritebuild installed on every machine, for the same Python?",
+                )
+            return
+        left = list(worker.group.values())
+        if left:
+            self.tell("said", f"a worker is gone ({why}): {len(left)} actions go to another one")
+        for work in left:
+            id = work.action.id
+            self.deaths[id] += 1
+            if self.deaths[id] >= DEATHS:
+                error = MachineError(
+                    f"{DEATHS} workers died while they had it",
+                    facts=[("the last one", why)],
+                    hint="out of memory is the usual cause: a smaller batch or size",
+                )
+                self._fail([work], error)
+                continue
+            if self.deaths[id] >= SUSPECTS:
+                self.waiting.alone.add(id)
+            self._queue(work)
+
+    def _fail(self, works: Iterable[Work], error: BaseException) -> None:
+        for work in works:
+            for each in self.same.pop(work.key):
+                self.tell("outcome", Outcome(each.action.id, error=error))
