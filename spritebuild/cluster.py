@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ from spritebuild.supply import KEY, declared, require_writing
 from spritebuild.transport import LOCAL, Unreachable, at
 
 ADDRESS = "RAY_ADDRESS"
+ANSWER = 10.0  # seconds for a cluster to answer
 DEATHS = 4  # of workers that an action was given to, until it is held to be the cause
 SUSPECTS = 2  # deaths after which an action is run alone
 STARTS = 5  # workers in a row that may fail to start
@@ -169,15 +171,12 @@ class OnRay:
             import ray
         except ImportError:
             raise MachineError("--executor ray needs Ray", hint='pip install "spritebuild[ray]"') from None
+        self._require_answer()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             ray.init(address=self.address, log_to_driver=False, configure_logging=False, namespace="spritebuild")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise MachineError(
-                f"no Ray cluster answers: {str(error).strip().splitlines()[0]}",
-                where=self.address,
-                hint="start one with `ray start --head`, or name it: --ray-address, or RAY_ADDRESS",
-            ) from None
+            raise self._silence(str(error).strip().splitlines()[0]) from None
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)  # Ray takes them
@@ -185,6 +184,25 @@ class OnRay:
         self.gpus = float(ray.cluster_resources().get("GPU", 0))
         self.setup = self._setup()
         self._actor = ray.remote(Afar)
+
+    def _require_answer(self) -> None:
+        """Raise MachineError if nobody listens at the address: Ray itself would try for minutes."""
+        if "://" in self.address:
+            hint = "run this on a machine of the cluster, or one that reaches all of its ports: say HOST:PORT"
+            raise UsageError("is an address of Ray's client, which cannot hear workers", where=self.address, hint=hint)
+        host, _, port = self.address.rpartition(":")
+        if host and port.isdecimal():
+            try:
+                socket.create_connection((host, int(port)), ANSWER).close()
+            except OSError as error:
+                raise self._silence(error.strerror or str(error)) from None
+
+    def _silence(self, why: str) -> MachineError:
+        return MachineError(
+            f"no Ray cluster answers: {why}",
+            where=self.address,
+            hint="start one with `ray start --head`, or name it: --ray-address, or RAY_ADDRESS",
+        )
 
     # What is shipped
 

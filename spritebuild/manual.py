@@ -15,7 +15,7 @@ def reference() -> str:
     parts = [_INTRODUCTION]
     for table, title in _TABLES.items():
         definition = definitions[title]
-        heading = f"[{table}]" if table in ("project", "store") else f"[{table}.NAME]"
+        heading = f"[{table}]" if table in ("project", "store", "cost") else f"[{table}.NAME]"
         parts.append(f"## `{heading}`\n\n{definition['description']}\n\n{_keys(definition, definitions)}")
         if title in TRAINED:
             params = definition["properties"]["train"]
@@ -50,6 +50,7 @@ _TABLES = {
     "sheets": "Sheet",
     "exports": "Export",
     "store": "SharedStore",
+    "cost": "Cost",
 }
 _INTRODUCTION = """\
 # The spritefile

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Nodes:
     def _node(self, number: int) -> dict[str, Any]:
         own = {"SPRITEBUILD_WORKER_FOLDER": str(self.folder / f"node-{number}")}
         settings: dict[str, Any] = {"num_cpus": self._cpus, "object_store_memory": MEMORY, "env_vars": own}
-        return {**settings, "include_dashboard": False} if number == 0 else settings
+        settings["include_log_monitor"] = False
+        return {**settings, "include_dashboard": False, "no_monitor": True} if number == 0 else settings
 
     def add(self) -> None:
         """Another machine joins."""
@@ -53,7 +54,7 @@ class Nodes:
 def cluster(folder: Path, nodes: int = 2, cpus: int = 1, **environment: str) -> Iterator[Nodes]:
     """A cluster, for as long as the body runs; the environment is as before then."""
     before = dict(os.environ)
-    started = Nodes(folder, nodes, cpus, **environment)
+    started = _started(folder, nodes, cpus, environment)
     try:
         yield started
     finally:
@@ -61,6 +62,17 @@ def cluster(folder: Path, nodes: int = 2, cpus: int = 1, **environment: str) -> 
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ |= before
+
+
+def _started(folder: Path, nodes: int, cpus: int, environment: Mapping[str, str], tries: int = 3) -> Nodes:
+    """Ray gives up a start that takes it half a minute, which it does where others keep the machine busy."""
+    while True:
+        try:
+            return Nodes(folder, nodes, cpus, **environment)
+        except Exception as error:
+            tries -= 1
+            if not tries or "timed out" not in str(error):
+                raise
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from spritebuild.graph import Graph, Source
 @spritefile_option
 @click.option("-v", "--verbose", is_flag=True, help="List the actions that are reused as well.")
 @click.option("--rebuild", is_flag=True, help="As for `build --rebuild`.")
+@click.option("--cost", "costs", is_flag=True, help="Estimate time, GPU-hours and prices from what was measured here.")
 @json_option
-def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bool, as_json: bool) -> None:
+def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bool, costs: bool, as_json: bool) -> None:
     """Say for every action whether it would run, wait or be reused, and why."""
     from spritebuild import picks
     from spritebuild import plan as planning
@@ -31,6 +32,11 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
         words = planning.foreseen(project.graph, project.known, decided)
         lost = planning.to_install(project.graph, decided)
+        if costs:
+            from spritebuild.cli.costs import data, lines
+            from spritebuild.cost import estimate
+
+            estimated = estimate(project, decided)
         asked = {project.graph.actions[id].target for id in chosen}
         undecided = [target for target in picks.undecided(project.graph, project.known.lock) if target in asked]
     decisions = decided.decisions.values()
@@ -46,7 +52,7 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
             }
             for d in decisions
         ]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps({"actions": rows, "cost": data(estimated)} if costs else rows, indent=1))
         return
     shown = [d for d in decisions if verbose or d.verdict != "reuse"]
     width = min(max((len(d.action) for d in shown), default=0), 60)
@@ -62,6 +68,8 @@ def plan(targets: tuple[str, ...], file: Path | None, verbose: bool, rebuild: bo
     click.echo(", ".join(said) if shown or lost else "nothing to do", err=True)
     if undecided:
         click.echo(picks.words(undecided), err=True)
+    if costs:
+        sys.stdout.writelines(f"{line}\n" for line in lines(estimated))
 
 
 @click.command()

@@ -34,12 +34,13 @@ from spritebuild.spritefile.declarations import (
 from spritebuild.spritefile.mistakes import Mistake, explain, say
 from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
-from spritebuild.spritefile.rules import Check, Policy, SharedStore
+from spritebuild.spritefile.rules import Check, Cost, Policy, Rate, SharedStore
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 
 __all__ = [
     "Check",
     "Classifier",
+    "Cost",
     "Dataset",
     "Dvc",
     "Evaluation",
@@ -52,6 +53,7 @@ __all__ = [
     "Palette",
     "Policy",
     "Project",
+    "Rate",
     "SharedStore",
     "Sheet",
     "SourceFile",
@@ -90,6 +92,7 @@ class Spritefile:
     policy: Policy = field(default_factory=Policy)
     check: Check = field(default_factory=Check)
     store: SharedStore | None = None
+    cost: Cost = field(default_factory=Cost)
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -136,6 +139,7 @@ def load(path: Path) -> Spritefile:
         policy=document.policy,
         check=document.check,
         store=document.store,
+        cost=document.cost,
     )
 
 

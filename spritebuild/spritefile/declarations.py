@@ -37,7 +37,7 @@ from spritebuild.spritefile.fields import (
     weights_file,
 )
 from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
-from spritebuild.spritefile.rules import Check, Policy, Rank, SharedStore
+from spritebuild.spritefile.rules import Check, Cost, Policy, Rank, SharedStore
 
 VERSION = 1
 
@@ -426,6 +426,7 @@ class Document(Tables):
         description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
     )
     store: SharedStore | None = Field(None, description="The store that a team shares.")
+    cost: Cost = Field(Cost(), description="What `plan --cost` goes by, beside what was measured.")
 
 
 DECLARED: dict[str, type[Table]] = {
