@@ -238,7 +238,7 @@ class OnRay:
             work.key,
             work.action.params,
             {name: self._artifact(work, name, ref) for name, ref in refs.items()},
-            frozenset(name for name, ref in refs.items() if isinstance(ref, Source)),
+            {name: self.sources[ref.name].name for name, ref in refs.items() if isinstance(ref, Source)},
             {name: ref.name if isinstance(ref, Source) else ref.action.partition(":")[0] for name, ref in refs.items()},
             work.action.outputs,
             work.fresh,
@@ -269,7 +269,10 @@ class OnRay:
         except Unreachable as why:
             hint = "check the address, the network and the credentials; what was made is there, so build again"
             self._break(MachineError(f"the shared store cannot be reached: {why}", where=self.said.url, hint=hint))
-        except BaseException as error:
+        except Exception as error:
+            if type(error).__module__.startswith("ray"):
+                said = str(error).strip().splitlines()[0]
+                error = MachineError(f"the Ray cluster is gone: {said}", where=self.address, hint="build again")
             self._break(error)
 
     def _note(self) -> tuple[str, tuple[Any, ...]]:
@@ -340,7 +343,7 @@ class OnRay:
                 self.workers.append(self._start(place))
                 self.room[place] -= 1
         if not any(worker.ready for worker in self.workers) and self.workers and now - self.began > TOLD:
-            self.tell("said", f"waiting for room in the Ray cluster at {self.address}")
+            self.tell("said", f"waiting for workers of the Ray cluster at {self.address}")
             self.began = now + 3600
 
     def _start(self, place: str) -> Worker:

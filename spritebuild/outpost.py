@@ -34,6 +34,7 @@ from spritebuild.worker import bind, collected, failure
 
 FOLDER = "SPRITEBUILD_WORKER_FOLDER"  # where a machine keeps what comes and what is unfinished
 KEPT = 4 << 30  # bytes moved after which a worker begins with an empty store again
+OWN = "stages"
 Message = dict[str, Any]
 
 
@@ -51,16 +52,17 @@ class Setup:
 
 @dataclass(frozen=True)
 class Order:
-    """An action, by content: `inputs` are artifacts by name, `sources` those of them that exist before the build.
+    """An action, by content: `inputs` are artifacts by name.
 
-    `names` say what the user calls the inputs.
+    `sources` are those of them that exist before the build, with the names of their files at home, whose suffixes may
+    matter. `names` say what the user calls the inputs.
     """
 
     id: str
     key: str
     params: Mapping[str, Any]
     inputs: Mapping[str, str]
-    sources: frozenset[str]
+    sources: Mapping[str, str]
     names: Mapping[str, str]
     outputs: tuple[tuple[str, str], ...]
     fresh: bool = False
@@ -78,7 +80,7 @@ class Outpost:
 
     setup: Setup
     stages: Stages | None = None
-    placed: dict[str, str] = field(default_factory=dict)  # where sources lie here, by artifact
+    placed: dict[tuple[str, str], str] = field(default_factory=dict)  # where sources lie, by artifact and file name
     called: dict[str, str] = field(default_factory=dict)  # what the user calls the inputs of a group, by their places
     platforms: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -197,39 +199,60 @@ class Outpost:
     def _fetch(self, orders: Iterable[Order]) -> None:
         """Bring the inputs here: those that other actions made for this worker alone, the others for the machine."""
         made: set[str] = set()
-        sources = {self.setup.own} if self.setup.own and self.stages is None else set()
+        sources = {(self.setup.own, OWN)} if self.setup.own else set()
         for order in orders:
             for name, artifact in order.inputs.items():
-                (sources if name in order.sources else made).add(artifact)
+                if name in order.sources:
+                    sources.add((artifact, order.sources[name]))
+                else:
+                    made.add(artifact)
         self.shared.fetch({name for name in made if not self.store.has(name)})
-        self._place({name for name in sources if name and name not in self.placed})
+        self._place(sources - self.placed.keys())
         for shared in (self.shared, self.shared_sources):
             shared.raise_faults()
 
-    def _place(self, artifacts: set[str]) -> None:
-        if not artifacts:
+    def _place(self, sources: set[tuple[str, str]]) -> None:
+        if not sources:
             return
         with (self.machine / "sources.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel gives it back, however this ends
-            self.shared_sources.fetch(artifacts)
+            self.shared_sources.fetch({artifact for artifact, _ in sources})
             self.sources.settle()
-            for artifact in artifacts:
+            for artifact, name in sources:
                 if self.sources.has(artifact):
-                    self.placed[artifact] = self.sources.checked(artifact)
+                    path = self.sources.checked(artifact)
+                    self.placed[artifact, name] = path if artifact.endswith("/") else self._named(artifact, path, name)
+
+    def _named(self, artifact: str, path: str, name: str) -> str:
+        """A file under the name that it has at home."""
+        named = self.machine / "named" / artifact / name
+        named.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if digest.of_file(named) == artifact:
+                return str(named)
+            named.unlink()
+        try:
+            named.hardlink_to(path)
+        except OSError:
+            shutil.copyfile(path, named)
+        return str(named)
 
     def _lacks(self, order: Order) -> str | None:
         """An input that is nowhere."""
         for name, artifact in order.inputs.items():
-            if artifact not in self.placed if name in order.sources else not self.store.has(artifact):
+            known = (
+                (artifact, order.sources[name]) in self.placed if name in order.sources else self.store.has(artifact)
+            )
+            if not known:
                 return artifact
         return None
 
     def _stage(self, kind: str) -> Stage:
         if self.stages is None:
             own = self.setup.own
-            if own is not None and own not in self.placed:
+            if own is not None and (own, OWN) not in self.placed:
                 raise MachineError("the project's own stages are not in the shared store", where=self.shared.url)
-            self.stages = Stages(Path(self.placed[own]) if own else None)
+            self.stages = Stages(Path(self.placed[own, OWN]) if own else None)
         return self.stages[kind]
 
     def _new_folder(self) -> str:
@@ -239,7 +262,7 @@ class Outpost:
 
     def _prepared(self, stage: Stage, order: Order, folder: str) -> dict[str, Any]:
         inputs = {
-            name: self.placed[artifact] if name in order.sources else self.store.checked(artifact)
+            name: self.placed[artifact, order.sources[name]] if name in order.sources else self.store.checked(artifact)
             for name, artifact in order.inputs.items()
         }
         self.called |= {path: order.names[name] for name, path in inputs.items()}

@@ -68,6 +68,8 @@ class Nap(Stage):
             with open(os.environ["NAP_RUNS"], "a") as runs:
                 runs.write(f"{name} {os.getpid()} {os.environ.get('SPRITEBUILD_WORKER_FOLDER', '')}\\n")
             time.sleep(float(os.environ["NAP_SECONDS"]))
+        if "die" in name:
+            os._exit(9)
         if "fail" in name:
             raise ValueError("a nightmare")
         noise = hashlib.shake_256(name.encode()).digest(32 * 32 * 4)
@@ -162,7 +164,7 @@ def test_a_driver_killed_half_way_goes_on_where_it_was(naps: Project, nodes: Nod
     process = start(naps, nodes)
     until(lambda: len(runs()) >= MANY // 2, process)
     process.kill()
-    process.wait()
+    process.communicate()
     half = len(runs())
     code, said = build(naps, nodes)
     assert code == 0, said
@@ -208,7 +210,6 @@ def test_weights_files_and_stages_come_by_content(pressed: Project, nodes: Nodes
     code, said = build(pressed, nodes)
     assert code == 0, said
     assert same(pressed, locally(pressed, tmp_path / "local"))
-    assert not list(nodes.folder.glob("node-*/*/worker-*/**/gray.hex"))
 
 
 @whole
@@ -218,6 +219,14 @@ def test_a_failure_is_told_as_at_home(naps: Project, nodes: Nodes) -> None:
     assert code == 5 and "a nightmare" in said and "sprites.bad:nap" in said
     code, said = build(naps, nodes, "-k")
     assert code == 5 and len(naps.assets()) == MANY
+
+
+@whole
+def test_what_kills_its_workers_fails_in_the_end_and_takes_nobody_along(naps: Project, nodes: Nodes) -> None:
+    naps.edit("sprites.bad", {"style": "base", "prompt": "die"})
+    code, said = build(naps, nodes, "-k")
+    assert code == 5 and "4 workers died while they had it" in said
+    assert len(naps.assets()) == MANY
 
 
 @whole
@@ -232,14 +241,14 @@ def test_a_worker_that_may_not_sign_is_refused(naps: Project, nodes: Nodes, runs
 @whole
 def test_a_swapped_blob_is_refused_and_named(naps: Project, nodes: Nodes, tmp_path: Path) -> None:
     assert build(naps, nodes)[0] == 0
-    for path in (tmp_path / "shared").glob("packs/*"):
+    for path in [*(tmp_path / "shared").glob("packs/*"), *(tmp_path / "shared").glob("blobs/*/*")]:
         if not path.suffix:
             path.chmod(0o644)
             path.write_bytes(path.read_bytes()[::-1])
     other = naps.clone(tmp_path / "other", locked=False)
     other.edit("styles.base.finish", [{"op": "alpha", "threshold": 7}])
     code, said = build(other, nodes)
-    assert code == 4 and "packs/" in said
+    assert code == 4 and "set aside" in said
 
 
 @whole

@@ -44,7 +44,7 @@ def setup(island: Project, machine: Path) -> Setup:
 
 def order(seed: int, prompt: str = "coin", fresh: bool = False) -> Order:
     params = {"prompt": prompt, "seed": seed}
-    return Order(f"sprites.{prompt}-{seed}", digest.of_value(params), params, {}, frozenset(), {}, OUTPUTS, fresh)
+    return Order(f"sprites.{prompt}-{seed}", digest.of_value(params), params, {}, {}, {}, OUTPUTS, fresh)
 
 
 def run(outpost: Outpost, kind: str, *orders: Order) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def test_a_swapped_blob_is_refused(setup: Setup, machine: Path) -> None:
     path = machine / "shared/blobs" / image[:2] / image[2:]
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[::-1])
-    inverted = Order("i", "1" * 64, {}, {"image": image}, frozenset(), {"image": "sprites.coin"}, OUTPUTS)
+    inverted = Order("i", "1" * 64, {}, {"image": image}, {}, {"image": "sprites.coin"}, OUTPUTS)
     (message,) = run(Outpost(setup), "invert", inverted)
     assert message["kind"] == "IntegrityError" and image[:2] in str(message["facts"])
 
@@ -171,3 +171,16 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.chmod(0o777)
     with pytest.raises(PolicyError, match="others may write there"):
         Outpost(setup)
+
+
+def test_a_file_has_the_name_that_it_has_at_home(setup: Setup, island: Project, machine: Path) -> None:
+    drawn = island.file("gray.hex", "000000\n888888\nffffff\n")
+    (machine / "shared/blobs").mkdir(exist_ok=True)
+    blob = machine / "shared/blobs" / digest.of_file(drawn)[:2] / digest.of_file(drawn)[2:]
+    blob.parent.mkdir(exist_ok=True)
+    blob.write_bytes(drawn.read_bytes())
+    (made,) = (m for m in run(Outpost(setup), "dream", order(0)) if "done" in m)
+    inputs = {"image": outputs(made)["image"], "palettes.drawn": digest.of_file(drawn)}
+    params = {"ops": [{"op": "quantize", "palette": "drawn"}]}
+    finish = Order("f", "2" * 64, params, inputs, {"palettes.drawn": "gray.hex"}, dict.fromkeys(inputs, "x"), OUTPUTS)
+    assert told(run(Outpost(setup), "finish", finish), "done") == [0]
