@@ -13,23 +13,22 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, signed
+from spritebuild import signed
+from spritebuild.afar import Afar, Worker
 from spritebuild.errors import MachineError, PolicyError, UsageError
 from spritebuild.executor import Alike, Outcome, Tell, Waiting, Work
-from spritebuild.graph import Source
-from spritebuild.outpost import Message, Order, Outpost, Setup, code
+from spritebuild.outpost import code
 from spritebuild.project import Project
-from spritebuild.shared import Shared
-from spritebuild.shipping import Bringing, Shelf
+from spritebuild.shipping import Bringing, Message, Shipping
 from spritebuild.spritefile import SharedStore
 from spritebuild.store import Damaged, Trace
 from spritebuild.supply import KEY, declared, require_writing
-from spritebuild.transport import LOCAL, Unreachable, at
+from spritebuild.transport import Unreachable
 
 ADDRESS = "RAY_ADDRESS"
 ANSWER = 10.0  # seconds for a cluster to answer
@@ -39,69 +38,6 @@ STARTS = 5  # workers in a row that may fail to start
 IDLE = 30.0  # seconds without work after which a worker's place is given back
 LOOK = 1.0  # seconds between looks at what room the cluster has
 TOLD = 15.0  # seconds without any worker after which that is said
-
-
-class Afar:
-    """What runs in a worker's process on some machine of the cluster."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.outpost: Outpost | None = None
-
-    def hello(self) -> Message:
-        """Who this is; errors are told like any."""
-        from spritebuild.worker import failure
-
-        try:
-            self.outpost = Outpost(self.setup)
-            return self.outpost.facts()
-        except Exception as error:
-            return failure(error)
-
-    def run(self, kind: str, orders: Sequence[Order]) -> Iterator[Message]:
-        """Run a group, and answer as an outpost does."""
-        assert self.outpost is not None
-        yield from self.outpost.run(kind, orders)
-
-
-class Worker:
-    """The driver's end of a worker. Every answer goes to `answer(worker, message)`, from a thread, as for `worker.py`.
-
-    `{"hello": facts}` comes first, then those of a group; `{"died": why}` is the last one ever.
-    """
-
-    def __init__(self, place: str, actor: Any, ray: Any, answer: Callable[[Worker, Message], None]) -> None:
-        self.place = place
-        self.device = ""
-        self.last: Alike | None = None
-        self.group: dict[int, Work] = {}
-        self.size = 0
-        self.since = time.monotonic()  # when it became idle, or was given its group
-        self.ready = False
-        self.busy = False  # until the group's end is told, which is after its last action's
-        self.actor = actor
-        self._ray = ray
-        self._answer = answer
-        self._orders: queue.SimpleQueue[tuple[str, Sequence[Order]] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._talk, name="ray-worker", daemon=True).start()
-
-    def send(self, kind: str, orders: Sequence[Order]) -> None:
-        """Give it a group."""
-        self._orders.put((kind, orders))
-
-    def stop(self) -> None:
-        """End it at once; what it has not told is lost, unless it is in the shared store already."""
-        self._orders.put(None)
-        self._ray.kill(self.actor)
-
-    def _talk(self) -> None:
-        try:
-            self._answer(self, {"hello": self._ray.get(self.actor.hello.remote())})
-            while (orders := self._orders.get()) is not None:
-                for answer in self.actor.run.remote(*orders):
-                    self._answer(self, self._ray.get(answer))
-        except BaseException as error:  # Ray's own, of which there are many kinds
-            self._answer(self, {"died": f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"})
 
 
 @dataclass
@@ -125,7 +61,6 @@ class OnRay:
         require_writing(said)
         self.said: SharedStore = said
         self.trusted = None if said.traces == "any" else said.trusted
-        self.lacked: Counter[str] = Counter()  # inputs that were nowhere, over all runs of this build
         self._ray: Any = None
 
     # From the engine's thread
@@ -138,7 +73,6 @@ class OnRay:
         self.workers: list[Worker] = []
         self.same: dict[str, list[Work]] = {}  # those of one key are run once
         self.deaths: Counter[str] = Counter()
-        self.there: set[str] = set()  # artifacts that are known to be in the shared store
         self.failed_starts = 0
         self.looked = self.began = time.monotonic()
         self.room = {"cpu": 1, "gpu": 1}
@@ -182,7 +116,7 @@ class OnRay:
                 signal.signal(number, handler)  # Ray takes them
         self._ray = ray
         self.gpus = float(ray.cluster_resources().get("GPU", 0))
-        self.setup = self._setup()
+        self.shipping = Shipping(self.project, self.said, self.trusted, self.sources, self.threads)
         self._actor = ray.remote(Afar)
 
     def _require_answer(self) -> None:
@@ -203,55 +137,6 @@ class OnRay:
             where=self.address,
             hint="start one with `ray start --head`, or name it: --ray-address, or RAY_ADDRESS",
         )
-
-    # What is shipped
-
-    def _setup(self) -> Setup:
-        url = self.said.url
-        scheme = url.partition("://")[0] if "://" in url else ""
-        if scheme.lower() in LOCAL:
-            url = str((self.project.root / Path(url.partition("://")[2] if scheme else url).expanduser()).resolve())
-        dvc = self.project.root / ".dvc" / "config"
-        own = self.project.stages.own
-        self.shelf = Shelf(self.project)
-        self.shipping = Shared(at(self.said.url, self.project.root), self.said.url, self.shelf, self.trusted)
-        return Setup(
-            digest.of_bytes(str(self.project.root).encode())[:16],
-            url,
-            self.trusted,
-            self.threads,
-            self.shelf.folder(own) if own else None,
-            dvc.read_text("utf-8") if dvc.is_file() else None,
-        )
-
-    def _artifact(self, work: Work, name: str, ref: Any) -> str:
-        """The name of an input in the store; that of a source is put on the shelf."""
-        if not isinstance(ref, Source):
-            return work.inputs[name]
-        pin = self.project.pins.get(ref.name)
-        return self.shelf.source(ref, self.sources[ref.name], pin)
-
-    def _order(self, work: Work) -> Order:
-        refs = dict(work.action.inputs)
-        return Order(
-            work.action.id,
-            work.key,
-            work.action.params,
-            {name: self._artifact(work, name, ref) for name, ref in refs.items()},
-            {name: self.sources[ref.name].name for name, ref in refs.items() if isinstance(ref, Source)},
-            {name: ref.name if isinstance(ref, Source) else ref.action.partition(":")[0] for name, ref in refs.items()},
-            work.action.outputs,
-            work.fresh,
-        )
-
-    def _ship(self, orders: Iterable[Order]) -> None:
-        """Put into the shared store what the actions read, as far as it is here and not known to be there."""
-        wanted = {artifact for order in orders for artifact in order.inputs.values()}
-        if self.setup.own:
-            wanted.add(self.setup.own)
-        wanted -= self.there
-        self.shipping.push(self.shelf.blobs_of(wanted), {})
-        self.there |= wanted
 
     # The driver's thread
 
@@ -312,8 +197,8 @@ class OnRay:
                     self._release(worker)
                 continue
             alike, works = taken
-            orders = [self._order(work) for work in works]
-            self._ship(orders)
+            orders = [self.shipping.order(work) for work in works]
+            self.shipping.ship(orders)
             worker.last, worker.group, worker.size = alike, dict(enumerate(works)), len(works)
             worker.busy, worker.since = True, time.monotonic()
             worker.send(alike.kind, orders)
@@ -352,7 +237,7 @@ class OnRay:
             num_gpus=1 if place == "gpu" else 0,
             max_restarts=0,  # a new one is ours to ask for, where there is room then
             scheduling_strategy="SPREAD",
-        ).remote(self.setup)
+        ).remote(self.shipping.setup)
         return Worker(place, actor, self._ray, lambda worker, message: self.inbox.put(("answer", (worker, message))))
 
     def _release(self, worker: Worker) -> None:
@@ -416,7 +301,7 @@ class OnRay:
             raise PolicyError(f"a worker's answer {refused}", where=work.action.id) from None
         if outputs.keys() != {name for name, _ in work.action.outputs}:
             raise PolicyError("a worker's answer speaks of other outputs", where=work.action.id)
-        self.there |= {*outputs.values()}
+        self.shipping.there |= {*outputs.values()}
         trace = Trace(outputs, provenance)
         for number, each in enumerate(self.same.pop(work.key)):
             outcome = Outcome(each.action.id, trace, ran=ran and number == 0)
@@ -427,10 +312,6 @@ class OnRay:
 
     def _lacking(self, work: Work, artifact: str) -> None:
         """An input is neither here nor there, though somebody made it once: plan again, and it is made again."""
-        self.lacked[artifact] += 1
-        if self.lacked[artifact] > 2:
-            hint = "is something deleting from it? See `spritebuild gc --help`"
-            raise MachineError(f"the shared store does not keep {artifact[:12]}", where=self.said.url, hint=hint)
         self._fail([work], Damaged(artifact))
 
     def _group_failed(self, works: Sequence[Work], message: Message) -> None:

@@ -15,7 +15,6 @@ import queue
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from spritebuild import __version__, digest, signed
 from spritebuild.errors import MachineError, PolicyError, SpritebuildError
 from spritebuild.libraries import Libraries
 from spritebuild.shared import Shared
+from spritebuild.shipping import Message, Order, Pushing, Setup
 from spritebuild.stage import Context, Stage, Stages
 from spritebuild.store import Store
 from spritebuild.supply import KEY, URL
@@ -35,37 +35,6 @@ from spritebuild.worker import bind, collected, failure
 FOLDER = "SPRITEBUILD_WORKER_FOLDER"  # where a machine keeps what comes and what is unfinished
 KEPT = 4 << 30  # bytes moved after which a worker begins with an empty store again
 OWN = "stages"
-Message = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a driver says of a project. `own` is the folder of its stages, an artifact; `dvc` its configuration."""
-
-    project: str
-    url: str
-    trusted: tuple[str, ...] | None
-    threads: int
-    own: str | None = None
-    dvc: str | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """An action, by content: `inputs` are artifacts by name.
-
-    `sources` are those of them that exist before the build, with the names of their files at home, whose suffixes may
-    matter. `names` say what the user calls the inputs.
-    """
-
-    id: str
-    key: str
-    params: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    sources: Mapping[str, str]
-    names: Mapping[str, str]
-    outputs: tuple[tuple[str, str], ...]
-    fresh: bool = False
 
 
 def code() -> str:
@@ -122,7 +91,7 @@ class Outpost:
         if self.shared.count.bytes > KEPT:
             self._open()
         self.called.clear()
-        pushing = _Pushing(self.shared)
+        pushing = Pushing(self.shared)
         try:
             yield from self._run(kind, orders, pushing)
             last: Message = {"end": True}
@@ -134,7 +103,7 @@ class Outpost:
             self.store.settle()
         yield failure(pushing.error) if pushing.error is not None else last
 
-    def _run(self, kind: str, orders: Sequence[Order], pushing: _Pushing) -> Iterator[Message]:
+    def _run(self, kind: str, orders: Sequence[Order], pushing: Pushing) -> Iterator[Message]:
         left = dict(enumerate(orders))
         for index, document in self._known(left):
             del left[index]
@@ -291,50 +260,6 @@ class Outpost:
             if artifact.endswith("/"):
                 found |= {*self.store.listed(artifact).values()}
         return found
-
-
-class _Pushing:
-    """Puts results into the shared store while the next ones are made: as many at once as wait."""
-
-    def __init__(self, shared: Shared) -> None:
-        self.error: BaseException | None = None
-        self._shared = shared
-        self._made: queue.SimpleQueue[tuple[int, set[str], str, bytes] | None] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._push, name="pushing", daemon=True)
-        self._thread.start()
-
-    def put(self, index: int, names: set[str], key: str, document: bytes) -> None:
-        """Something was made."""
-        if self.error is not None:
-            raise self.error
-        self._made.put((index, names, key, document))
-
-    def told(self) -> Iterator[Message]:
-        """What can be told by now."""
-        while not self._told.empty():
-            yield self._told.get()
-
-    def finish(self) -> None:
-        """Wait until everything is there, or an error."""
-        self._made.put(None)
-        self._thread.join()
-
-    def _push(self) -> None:
-        over = False
-        try:
-            while not over:
-                batch = [self._made.get()]
-                while not self._made.empty():
-                    batch.append(self._made.get())
-                over = batch[-1] is None
-                made = [each for each in batch if each is not None]
-                names = {name for _, found, _, _ in made for name in found}
-                self._shared.push(names, {key: document for _, _, key, document in made})
-                for index, _, _, document in made:
-                    self._told.put({"done": index, "trace": document.decode()})
-        except BaseException as error:
-            self.error = error
 
 
 def _folder() -> Path:

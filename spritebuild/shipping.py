@@ -4,19 +4,121 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spritebuild import digest
 from spritebuild.errors import MachineError
-from spritebuild.executor import Outcome, Tell
+from spritebuild.executor import Outcome, Tell, Work
 from spritebuild.graph import Source
 from spritebuild.project import Project
 from spritebuild.shared import Shared
 from spritebuild.spritefile import SharedStore
 from spritebuild.store import Damaged, Store
-from spritebuild.transport import Unreachable, at
+from spritebuild.transport import LOCAL, Unreachable, at
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a driver says of a project. `own` is the folder of its stages, an artifact; `dvc` its configuration."""
+
+    project: str
+    url: str
+    trusted: tuple[str, ...] | None
+    threads: int
+    own: str | None = None
+    dvc: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An action, by content: `inputs` are artifacts by name.
+
+    `sources` are those of them that exist before the build, with the names of their files at home, whose suffixes may
+    matter. `names` say what the user calls the inputs.
+    """
+
+    id: str
+    key: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    sources: Mapping[str, str]
+    names: Mapping[str, str]
+    outputs: tuple[tuple[str, str], ...]
+    fresh: bool = False
+
+
+class Shipping:
+    """What a driver sends: orders, and all that they read, as far as it is here and not known to be there."""
+
+    def __init__(
+        self,
+        project: Project,
+        said: SharedStore,
+        trusted: Collection[str] | None,
+        sources: Mapping[str, Path],
+        threads: int,
+    ) -> None:
+        self.there: set[str] = set()  # artifacts that are known to be in the shared store
+        self._project = project
+        self._sources = sources
+        self._shelf = Shelf(project)
+        self._shared = Shared(at(said.url, project.root), said.url, self._shelf, trusted)
+        dvc = project.root / ".dvc" / "config"
+        own = project.stages.own
+        self.setup = Setup(
+            digest.of_bytes(str(project.root).encode())[:16],
+            _from_anywhere(said.url, project.root),
+            None if trusted is None else tuple(trusted),
+            threads,
+            self._shelf.folder(own) if own else None,
+            dvc.read_text("utf-8") if dvc.is_file() else None,
+        )
+
+    def order(self, work: Work) -> Order:
+        """An action by content."""
+        action = work.action
+        sources = dict(action.sources())
+        return Order(
+            action.id,
+            work.key,
+            action.params,
+            {
+                name: self._shelf.source(ref, self._sources[ref.name], self._project.pins.get(ref.name))
+                if isinstance(ref, Source)
+                else work.inputs[name]
+                for name, ref in action.inputs
+            },
+            {name: self._sources[ref.name].name for name, ref in sources.items()},
+            {
+                name: ref.name if isinstance(ref, Source) else ref.action.partition(":")[0]
+                for name, ref in action.inputs
+            },
+            action.outputs,
+            work.fresh,
+        )
+
+    def ship(self, orders: Iterable[Order]) -> None:
+        """Put into the shared store what the orders read."""
+        wanted = {artifact for order in orders for artifact in order.inputs.values()}
+        if self.setup.own:
+            wanted.add(self.setup.own)
+        wanted -= self.there
+        if wanted:
+            self._shared.push(self._shelf.blobs_of(wanted), {})
+            self.there |= wanted
+
+
+def _from_anywhere(url: str, root: Path) -> str:
+    """The address of the shared store as other machines know it."""
+    scheme, _, path = url.rpartition("://")
+    if scheme.lower() not in LOCAL:
+        return url
+    return str((root / Path(path).expanduser()).resolve())
 
 
 class Shelf(Store):
@@ -129,3 +231,47 @@ class Bringing:
             if not self.shared.store.has(name):
                 return Outcome(outcome.id, error=Damaged(name))
         return outcome
+
+
+class Pushing:
+    """Puts results into the shared store while the next ones are made: as many at once as wait."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.error: BaseException | None = None
+        self._shared = shared
+        self._made: queue.SimpleQueue[tuple[int, set[str], str, bytes] | None] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._push, name="pushing", daemon=True)
+        self._thread.start()
+
+    def put(self, index: int, names: set[str], key: str, document: bytes) -> None:
+        """Something was made."""
+        if self.error is not None:
+            raise self.error
+        self._made.put((index, names, key, document))
+
+    def told(self) -> Iterator[Message]:
+        """What can be told by now."""
+        while not self._told.empty():
+            yield self._told.get()
+
+    def finish(self) -> None:
+        """Wait until everything is there, or an error."""
+        self._made.put(None)
+        self._thread.join()
+
+    def _push(self) -> None:
+        over = False
+        try:
+            while not over:
+                batch = [self._made.get()]
+                while not self._made.empty():
+                    batch.append(self._made.get())
+                over = batch[-1] is None
+                made = [each for each in batch if each is not None]
+                names = {name for _, found, _, _ in made for name in found}
+                self._shared.push(names, {key: document for _, _, key, document in made})
+                for index, _, _, document in made:
+                    self._told.put({"done": index, "trace": document.decode()})
+        except BaseException as error:
+            self.error = error

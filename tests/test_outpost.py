@@ -11,10 +11,10 @@ from projects import DREAM, ISLAND, Project
 
 from spritebuild import digest, signed, supply
 from spritebuild.errors import PolicyError
-from spritebuild.outpost import FOLDER, Order, Outpost, Setup
+from spritebuild.outpost import FOLDER, Outpost
 from spritebuild.project import opened
 from spritebuild.shared import Shared
-from spritebuild.shipping import Shelf
+from spritebuild.shipping import Order, Setup, Shelf
 from spritebuild.transport import at
 
 SECRET, PUBLIC = signed.new_key()
