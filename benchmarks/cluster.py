@@ -1,6 +1,6 @@
 """What it costs to hand a batch to a worker of a Ray cluster: measured on one node of this machine, with one worker.
 
-    python benchmarks/cluster.py [--sprites 192] [--nap 0.02]
+    python benchmarks/cluster.py [--sprites 192] [--nap 0.02] [--batch 16]
 
 For every batch: from when it is sent to when its end is heard, less the seconds that its actions took (which the worker
 measures): looking up, fetching inputs, signing and pushing results, and Ray. Between two batches: how long the worker
@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from clusters import cluster
 from projects import ISLAND, Project
 
-from spritebuild import signed, supply
+from spritebuild import executor, signed, supply
 from spritebuild.build import Request, build
 from spritebuild.cluster import OnRay
 from spritebuild.cluster import Worker as ClusterWorker
@@ -131,7 +131,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sprites", type=int, default=192)
     parser.add_argument("--nap", type=float, default=0.02)
+    parser.add_argument("--batch", type=int, default=16, help="the most actions of a batch")
     asked = parser.parse_args()
+    executor.MOST = asked.batch
     secret, public = signed.new_key()
     os.environ["NAP_SECONDS"] = str(asked.nap)
     with tempfile.TemporaryDirectory() as folder:
@@ -149,9 +151,9 @@ def main() -> None:
         with cluster(root / "nodes", nodes=1, **{supply.KEY: secret}) as nodes:
 
             def elsewhere(opened: Any) -> OnRay:
-                executor = Watched(opened, nodes.address, limit=1)
-                executor.batches, executor.empty = batches, empty
-                return executor
+                watched = Watched(opened, nodes.address, limit=1)
+                watched.batches, watched.empty = batches, empty
+                return watched
 
             started, cpu = time.monotonic(), time.process_time()
             build(project.path, replace(Request(), elsewhere=elsewhere), Status())

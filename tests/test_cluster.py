@@ -5,6 +5,7 @@ SPRITEBUILD_CLUSTER=all has 200 sprites and all that may go wrong; an ordinary r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,7 +83,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Two nodes with a CPU each, which may sign."""
     folder = tmp_path_factory.mktemp("nodes")
     told = {supply.KEY: SECRET, "NAP_RUNS": str(folder / "runs"), "NAP_SECONDS": "0.15"}
-    with cluster(folder, **told) as started:
+    with contextlib.ExitStack() as stack:
+        try:
+            started = stack.enter_context(cluster(folder, **told))
+        except Exception as error:
+            if ALL or "timed out" not in str(error):
+                raise
+            pytest.skip("this machine is too busy for Ray, which gives up its start after half a minute")
         yield started
 
 
