@@ -29,12 +29,14 @@ from spritebuild.spritefile import SharedStore
 from spritebuild.store import Damaged, Trace
 from spritebuild.supply import KEY, declared, require_writing
 from spritebuild.transport import Unreachable
+from spritebuild.worker import raised
 
 ADDRESS = "RAY_ADDRESS"
 ANSWER = 10.0  # seconds for a cluster to answer
 DEATHS = 4  # of workers that an action was given to, until it is held to be the cause
 SUSPECTS = 2  # deaths after which an action is run alone
 STARTS = 5  # workers in a row that may fail to start
+MOST = 10_000  # workers
 IDLE = 30.0  # seconds without work after which a worker's place is given back
 LOOK = 1.0  # seconds between looks at what room the cluster has
 TOLD = 15.0  # seconds without any worker after which that is said
@@ -46,7 +48,7 @@ class OnRay:
 
     project: Project
     address: str
-    limit: int | None = None  # of workers
+    limit: int | None = None  # of workers, with a GPU and without
     keep_going: bool = False
     threads: int = 1
 
@@ -100,7 +102,6 @@ class OnRay:
 
     def _connect(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # what a worker without a GPU sees: none
         try:
             import ray
         except ImportError:
@@ -215,14 +216,15 @@ class OnRay:
             waiting = self.waiting.count(place)
             if not waiting:
                 for worker in coming:
-                    self._release(worker)  # else the cluster would grow for nothing
+                    if now - worker.since > IDLE:
+                        self._release(worker)  # else the cluster would grow for nothing
                 continue
             if now - self.looked > LOOK or not self.workers:
                 self.looked = now
                 free = self._ray.available_resources()
-                self.room["gpu"] = int(min(free.get("GPU", 0), free.get("CPU", 0) / self.threads))
+                self.room["gpu"] = int(free.get("GPU", 0))
                 self.room["cpu"] = int(free.get("CPU", 0) / self.threads)
-            most = (self.limit or 10_000) - len(self.workers)
+            most = (self.limit or MOST) - sum(worker.place == place for worker in self.workers)
             wanted = min(max(1, self.room[place]), waiting) - len(coming)
             for _ in range(max(0, min(wanted, most))):
                 self.workers.append(self._start(place))
@@ -233,7 +235,7 @@ class OnRay:
 
     def _start(self, place: str) -> Worker:
         actor = self._actor.options(
-            num_cpus=self.threads,
+            num_cpus=0 if place == "gpu" else self.threads,  # a GPU must not wait for CPUs that others hold
             num_gpus=1 if place == "gpu" else 0,
             max_restarts=0,  # a new one is ours to ask for, where there is room then
             scheduling_strategy="SPREAD",
@@ -274,8 +276,6 @@ class OnRay:
             self._bury(worker, message["died"])
 
     def _greet(self, worker: Worker, facts: Message) -> None:
-        from spritebuild.worker import raised
-
         if "failed" in facts:
             raise raised(facts, "a worker's start")
         host = facts["host"]
@@ -316,8 +316,6 @@ class OnRay:
 
     def _group_failed(self, works: Sequence[Work], message: Message) -> None:
         """A failure takes its whole group along: with keep_going, each of them gets its own chance."""
-        from spritebuild.worker import raised
-
         if self.keep_going and len(works) > 1:
             self.waiting.alone |= {work.action.id for work in works}
             for work in works:

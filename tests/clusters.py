@@ -32,15 +32,21 @@ class Nodes:
             self.add()
         self.address: str = self._cluster.address
 
-    def _node(self, number: int) -> dict[str, Any]:
+    def _node(self, number: int, gpus: int = 0) -> dict[str, Any]:
         own = {"SPRITEBUILD_WORKER_FOLDER": str(self.folder / f"node-{number}")}
-        settings: dict[str, Any] = {"num_cpus": self._cpus, "object_store_memory": MEMORY, "env_vars": own}
+        settings: dict[str, Any] = {
+            "num_cpus": self._cpus,
+            "num_gpus": gpus,
+            "object_store_memory": MEMORY,
+            "env_vars": own,
+        }
         settings["include_log_monitor"] = False
         return {**settings, "include_dashboard": False, "no_monitor": True} if number == 0 else settings
 
-    def add(self) -> None:
-        """Another machine joins."""
-        self.nodes.append(self._cluster.add_node(**self._node(len(self.nodes))))
+    def add(self, gpus: int = 0) -> int:
+        """Another machine joins; it may say that it has GPUs. Returns its number."""
+        self.nodes.append(self._cluster.add_node(**self._node(len(self.nodes), gpus)))
+        return len(self.nodes) - 1
 
     def kill(self, number: int) -> None:
         """A machine is gone, without a word."""

@@ -271,6 +271,18 @@ def test_where_the_shared_store_lost_a_blob_it_is_made_again(
     assert same(naps, other)
 
 
+@whole
+def test_where_there_is_a_gpu_what_wants_one_goes_there_and_nowhere_else(
+    naps: Project, nodes: Nodes, runs: Any, tmp_path: Path
+) -> None:
+    number = nodes.add(gpus=1)
+    code, said = build(naps, nodes)
+    nodes.kill(number)
+    assert code == 0, said
+    assert {Path(node).name for _, _, node in runs()} == {f"node-{number}"} and len(runs()) == MANY
+    assert same(naps, locally(naps, tmp_path / "local"))
+
+
 def test_without_a_shared_store_there_is_no_way(island: Project) -> None:
     finished = island.cli("build", "--executor", "ray")
     assert finished.returncode == 2 and "need a shared store" in finished.stderr

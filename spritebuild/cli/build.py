@@ -77,7 +77,7 @@ def build(
 
 
 def _on_ray(address: str | None, keep_going: bool, threads: int, offline: bool) -> Callable[[Project], Executor]:
-    """What runs actions on a cluster; -j, where it was given, is the number of workers."""
+    """What runs actions on a cluster; -j, where it was given, is the most workers of each kind."""
     if offline:
         raise UsageError("--offline and --executor ray contradict each other")
     from spritebuild.cluster import ADDRESS, OnRay
