@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: build test lint faults servers consumers review-page schema pin clean
+.PHONY: build test lint faults servers cluster consumers review-page schema pin clean
 
 build: $(READY)  ## the environment, then this repository's own sprites
 	$(BIN)/spritebuild build
@@ -24,6 +24,9 @@ faults: $(READY)  ## faults at every system call, power cuts, races (strace; roo
 
 servers: $(READY)  ## 1,000 sprites from a shared store over each real server
 	SPRITEBUILD_SERVERS=all $(BIN)/pytest tests/test_shared_servers.py tests/test_places.py
+
+cluster: $(READY)  ## 200 sprites on a Ray cluster of two nodes, and all that may go wrong there
+	SPRITEBUILD_CLUSTER=all $(BIN)/pytest tests/test_cluster.py
 
 consumers: $(READY)  ## exports in the real engines, those that are there; npm for PixiJS, Phaser and Godot 4
 	cd tests/consumers/web && npm ci --no-audit --no-fund

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from spritebuild import digest, idle, lock, picks, tiers
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError, UsageError
+from spritebuild.executor import Executor
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.install import Installer
@@ -43,6 +44,7 @@ class Request:
     checks: bool = False  # whether this is for the checks of the art, and nothing else
     offline: bool = False
     quality: Quality | None = None  # of all sprites, whatever is declared: they are installed apart
+    elsewhere: Callable[[Project], Executor] | None = None  # who runs what has to run, if not this machine
 
 
 def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
@@ -58,6 +60,9 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
             project = of_quality(project, request.quality)
         if request.options.spans is not None:
             request.options.spans.add("resolve", "MainThread", started, time.monotonic())
+        if request.elsewhere is not None:
+            options = replace(request.options, executor=request.elsewhere(project))
+            request = replace(request, options=options)
         return build_held(project, request, status, started)
 
 

@@ -51,8 +51,14 @@ _TABLES = {
     "exports": "Export",
     "quality": "Tier",
     "store": "SharedStore",
+    "cost": "Cost",
 }
-_HEADINGS = {"project": "[project]", "store": "[store]", "quality": "[quality.draft]` and `[quality.high]"}
+_HEADINGS = {
+    "project": "[project]",
+    "store": "[store]",
+    "cost": "[cost]",
+    "quality": "[quality.draft]` and `[quality.high]",
+}
 _INTRODUCTION = """\
 # The spritefile
 

@@ -1,4 +1,4 @@
-"""Runs what a plan says: CPU stages in threads of this process, accelerator stages in worker processes.
+"""Runs what a plan says: CPU stages in threads of this process, accelerator stages in worker processes; or elsewhere.
 
 The order in which actions run, and who runs them, changes no byte. An action whose inputs turn out to have a known
 trace is not run: that is decided here, when its inputs are known. Every finished action is stored at once.
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spritebuild.crew import Crew
-from spritebuild.errors import MachineError, SpritebuildError, StageError, Superseded
+from spritebuild.errors import MachineError, SpritebuildError, Superseded
+from spritebuild.executor import Executor, Outcome, Work
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.libraries import Libraries
@@ -30,7 +31,7 @@ from spritebuild.spans import Spans, timed
 from spritebuild.stage import Context, Stages
 from spritebuild.status import Status
 from spritebuild.store import COMMIT_EVERY, Damaged, Description, Store, Trace
-from spritebuild.worker import Worker, bind, failure, raised
+from spritebuild.worker import Worker, bind, collected, failure, raised
 
 GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing overlaps with generation
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
@@ -53,6 +54,7 @@ class Options:
     regroup: bool = False  # whether workers get other groups than a build would give them: other neighbors in a batch
     crew: Crew | None = None  # keeps the workers for the next build; without one they end with this one
     stop: threading.Event | None = None  # set by another thread once the build is not wanted any more
+    executor: Executor | None = None  # who runs everything instead, elsewhere
 
 
 @dataclass
@@ -106,6 +108,7 @@ class _Outcome(NamedTuple):
     folder: str = ""
     digests: Mapping[str, str] = {}
     error: BaseException | None = None
+    trace: Trace | None = None  # of what ran elsewhere
 
 
 @dataclass
@@ -147,6 +150,9 @@ class _Runner:
         self.alone: set[str] = set()
         self.numbers = itertools.count()
         self.folders: dict[str, str] = {}
+        self.elsewhere: set[str] = set()
+        if self.options.executor is not None:
+            self.options.executor.begin(self.sources, lambda kind, *payload: self.events.put((kind, payload)))
 
     def loop(self) -> Result:
         while True:
@@ -160,7 +166,7 @@ class _Runner:
             self._feed_workers()
             if not self.unfinished:
                 break
-            if not (self.ready or self.done or self.threads or any(self.workers.values())):
+            if not (self.ready or self.done or self.threads or self.elsewhere or any(self.workers.values())):
                 break  # what is left waits for something that failed
             try:
                 wait = HEAR_EVERY if self.threads or self.options.stop is not None else COMMIT_EVERY
@@ -201,6 +207,8 @@ class _Runner:
                 self.options.crew.release(worker)
             else:
                 worker.stop()
+        if self.options.executor is not None:
+            self.options.executor.stop()
         self.to_run.clear()
         with contextlib.suppress(MachineError), machine_errors():
             with contextlib.suppress(queue.Empty):
@@ -208,6 +216,8 @@ class _Runner:
                     kind, payload = self.events.get_nowait()
                     if kind == "answer" and "done" in payload[1]:
                         self._on_answer(*payload)
+                    elif kind == "outcome":
+                        self._on_outcome(*payload)
             self.pool.shutdown(wait=True)
             self._in_thread()  # what is left to take
             for outcome in self.done:
@@ -248,7 +258,11 @@ class _Runner:
                 self._complete(id, known)
                 return
         stage = self.stages[action.stage]
-        if stage.device == "cpu":
+        if self.options.executor is not None:
+            wanted = bool(action.installs) or id in self.plan.targets
+            self.elsewhere.add(id)
+            self.options.executor.submit(Work(action, stage, key, inputs, id in self.fresh, wanted))
+        elif stage.device == "cpu":
             self.status.started(id, action.stage, decision.reason)
             self.to_run.append(id)
         else:
@@ -381,16 +395,7 @@ class _Runner:
             return made._replace(error=error)
 
     def _collect(self, action: Action, folder: str) -> dict[str, str]:
-        """Take the declared outputs into the store. Raises StageError for missing and for undeclared ones."""
-        found = set(os.listdir(folder))
-        for file in sorted(found.symmetric_difference(file.rstrip("/") for _, file in action.outputs)):
-            fault = "wrote an undeclared file" if file in found else "did not write its output"
-            raise StageError(
-                f"{fault}, {file}",
-                facts=[("stage", action.stage)],
-                hint="declare it in the stage's Outputs" if file in found else None,
-            )
-        return {name: self.store.take(f"{folder}/{file}") for name, file in action.outputs}
+        return collected(self.store, action.stage, action.outputs, folder)
 
     # In
 
@@ -437,6 +442,32 @@ class _Runner:
         for id in ids:
             self._fail(id, raised(message, id))
 
+    def _on_begun(self, id: str) -> None:
+        self.status.started(id, self.graph.actions[id].stage, self.plan.decisions[id].reason)
+
+    def _on_said(self, text: str) -> None:
+        self.status.message(text)
+
+    def _on_broke(self, error: BaseException) -> None:
+        raise error
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        """What an executor says of an action: its trace is in the shared store, and in ours before anything else."""
+        id = outcome.id
+        self.elsewhere.discard(id)
+        if outcome.trace is None:
+            self.done.append(_Outcome(id, {}, 0, error=outcome.error))
+            return
+        digests, provenance = outcome.trace.outputs, outcome.trace.provenance
+        if not outcome.ran:
+            self.store.record(self.keys[id][0], id, outcome.trace)
+            self.status.reused(id, self.graph.actions[id].stage)
+            self._complete(id, digests)
+            return
+        self.done.append(
+            _Outcome(id, provenance, float(provenance.get("seconds", 0)), digests=digests, trace=outcome.trace)
+        )
+
     def _on_rest(self) -> None:
         self.threads -= 1
 
@@ -457,17 +488,19 @@ class _Runner:
         id = outcome.id
         kind = self.graph.actions[id].stage
         stage = self.stages[kind]
-        if kind not in self.platforms:  # a worker says so itself, before its first action
+        if kind not in self.platforms and outcome.trace is None:  # a worker says so itself, before its first action
             self.platforms[kind] = stage.platform(self.context)
-        provenance = {"platform": dict(self.platforms[kind]), "seconds": round(outcome.seconds, 4), **outcome.notes}
-        trace = Trace(outcome.digests, provenance)
+        trace = outcome.trace
+        if trace is None:
+            said = {"platform": dict(self.platforms[kind]), "seconds": round(outcome.seconds, 4), **outcome.notes}
+            trace = Trace(outcome.digests, said)
         for warning in outcome.notes.get("warnings", ()):
             self.status.warning(f"{id}: {warning}")
         key, _ = self.keys[id]
         with timed(self.options.spans, "store", id):
-            self.store.record(key, id, trace, now=stage.device != "cpu")
+            self.store.record(key, id, trace, now=stage.device != "cpu" and outcome.trace is None)
         self.made[key] = outcome.digests
-        if stage.resumable:
+        if stage.resumable and outcome.trace is None:
             self.store.commit()
             shutil.rmtree(self.store.kept(key), ignore_errors=True)
         self.result.ran[id] = trace

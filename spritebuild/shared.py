@@ -70,14 +70,26 @@ class Shared:
 
     # What comes
 
-    def fetch(self, names: Iterable[str]) -> None:
+    def fetch(self, names: Iterable[str], *, commit: bool = True) -> None:
         """Bring artifacts into the local store, as far as they are there; what is wrong becomes a fault."""
         wanted = {*names}
         try:
             self._fetch({name.rstrip("/") for name in wanted})
             self._fetch({file for name in wanted if name.endswith("/") for file in self._members(name)})
         finally:
-            self.store.commit()
+            if commit:
+                self.store.commit()
+
+    def there(self, names: Iterable[str]) -> set[str]:
+        """Those of the artifacts that lie there whole, as far as listings tell; of folders, the listing comes here."""
+        wanted = {*names}
+        folders = {name for name in wanted if name.endswith("/")}
+        self.fetch({name[:-1] for name in folders}, commit=False)
+        parts = {name: {name.rstrip("/"), *(self._members(name) if name in folders else ())} for name in wanted}
+        asked = {part for each in parts.values() for part in each}
+        packed = self._packed("packs")
+        found = self._loose("blobs", [name for name in asked if name not in packed]).keys() | (asked & packed.keys())
+        return {name for name, each in parts.items() if each <= found and (name not in folders or len(each) > 1)}
 
     def traces(self, keys: Collection[str]) -> dict[str, Trace]:
         """The traces of keys, as far as they are there; those that are refused become faults."""

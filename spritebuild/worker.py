@@ -17,15 +17,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from spritebuild import errors
 from spritebuild.errors import SpritebuildError, StageError
 from spritebuild.files import DISK, of_os_error
 from spritebuild.libraries import Libraries
 from spritebuild.stage import BoundAction, Context, Stage, Stages
+
+if TYPE_CHECKING:
+    from spritebuild.store import Store
 
 PR_SET_PDEATHSIG = 1
 
@@ -137,6 +140,20 @@ def bind(
         Path(kept) if kept else None,
         Path(watched) if watched else None,
     )
+
+
+def collected(store: Store, kind: str, outputs: Iterable[tuple[str, str]], folder: str) -> dict[str, str]:
+    """Take the declared outputs into the store. Raises StageError for missing and for undeclared ones."""
+    outputs = tuple(outputs)
+    found = set(os.listdir(folder))  # noqa: PTH208 - names, for every action
+    for file in sorted(found.symmetric_difference(file.rstrip("/") for _, file in outputs)):
+        fault = "wrote an undeclared file" if file in found else "did not write its output"
+        raise StageError(
+            f"{fault}, {file}",
+            facts=[("stage", kind)],
+            hint="declare it in the stage's Outputs" if file in found else None,
+        )
+    return {name: store.take(f"{folder}/{file}") for name, file in outputs}
 
 
 def failure(error: BaseException) -> dict[str, Any]:

@@ -18,7 +18,10 @@ for name in ci.VARIABLES:
     os.environ.pop(name, None)  # what people do is tested on build servers too
 
 
-LONG = ("faults", "review", "test_examples", "test_shared_servers", "test_trainings", "test_github", "test_verify")
+LONG = (
+    *("faults", "review", "test_cluster", "test_examples", "test_shared_servers", "test_trainings", "test_github"),
+    "test_verify",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -400,7 +400,7 @@ def toml(document: Mapping[str, Any]) -> str:
             lines.append(f"{key} = {_inline(value)}")
     for table, rows in document.items():
         if isinstance(rows, Mapping):
-            for name, row in [("", rows)] if table in ("project", "check", "policy", "store") else rows.items():
+            for name, row in [("", rows)] if table in ("project", "check", "policy", "store", "cost") else rows.items():
                 lines.append(f"[{table}{name and '.' + name}]")
                 lines += [f"{key} = {_inline(value)}" for key, value in row.items()]
     return "\n".join(lines) + "\n"

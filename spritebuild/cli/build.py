@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ import click
 
 from spritebuild import idle
 from spritebuild.cli.options import find, json_option, quality_option, spritefile_option
+from spritebuild.errors import UsageError
 
 if TYPE_CHECKING:
+    from spritebuild.executor import Executor
+    from spritebuild.project import Project
     from spritebuild.spritefile.tiers import Quality
 
 
@@ -28,6 +32,14 @@ if TYPE_CHECKING:
 @click.option(
     "--profile", type=click.Path(path_type=Path, dir_okay=False), help="Write what took how long, for Perfetto."
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where actions run: on this machine, or on an existing Ray cluster.",
+)
+@click.option("--ray-address", help="The cluster, as HOST:PORT; RAY_ADDRESS or the one of this machine unless given.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def build(
@@ -40,6 +52,8 @@ def build(
     offline: bool,
     quality: Quality | None,
     profile: Path | None,
+    executor: str,
+    ray_address: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -66,11 +80,25 @@ def build(
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
     spans = Spans() if profile is not None else None
     with status_for(quiet=quiet, as_json=as_json) as status:
+        elsewhere = _on_ray(ray_address, keep_going, threads, offline) if executor == "ray" else None
         options = Options(jobs, keep_going, threads, spans=spans)
-        request = Request(targets, rebuild, locked, options, offline=offline, quality=quality)
+        request = Request(targets, rebuild, locked, options, offline=offline, quality=quality, elsewhere=elsewhere)
         try:
             status.ended(run_build(path, request, status))
         finally:
             if spans is not None and profile is not None:
                 with machine_errors():
                     spans.write(profile)
+
+
+def _on_ray(address: str | None, keep_going: bool, threads: int, offline: bool) -> Callable[[Project], Executor]:
+    """What runs actions on a cluster; -j, where it was given, is the most workers of each kind."""
+    if offline:
+        raise UsageError("--offline and --executor ray contradict each other")
+    from spritebuild.cluster import ADDRESS, OnRay
+
+    context = click.get_current_context()
+    said = context.get_parameter_source("jobs") == click.core.ParameterSource.COMMANDLINE
+    limit = context.params["jobs"] if said else None
+    where = address or os.environ.get(ADDRESS) or "auto"
+    return lambda project: OnRay(project, where, limit, keep_going, threads)

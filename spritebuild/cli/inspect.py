@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="List the actions that are reused as well.")
 @click.option("--rebuild", is_flag=True, help="As for `build --rebuild`.")
 @quality_option
+@click.option("--cost", "costs", is_flag=True, help="Estimate time, GPU-hours and prices from what was measured here.")
 @json_option
 def plan(
     targets: tuple[str, ...],
@@ -31,6 +32,7 @@ def plan(
     verbose: bool,
     rebuild: bool,
     quality: Quality | None,
+    costs: bool,
     as_json: bool,
 ) -> None:
     """Say for every action whether it would run, wait or be reused, and why."""
@@ -46,6 +48,11 @@ def plan(
         decided = planning.plan(project.graph, project.known, chosen, rebuild=rebuild)
         words = planning.foreseen(project.graph, project.known, decided)
         lost = planning.to_install(project.graph, decided)
+        if costs:
+            from spritebuild.cli.costs import data, lines
+            from spritebuild.cost import estimate
+
+            estimated = estimate(project, decided)
         asked = {project.graph.actions[id].target for id in chosen}
         undecided = [target for target in picks.undecided(project.graph, project.known.lock) if target in asked]
     decisions = decided.decisions.values()
@@ -61,7 +68,7 @@ def plan(
             }
             for d in decisions
         ]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps({"actions": rows, "cost": data(estimated)} if costs else rows, indent=1))
         return
     for one in qualities:
         click.echo(tiers.words(project.spritefile.quality, one), err=True)
@@ -79,6 +86,8 @@ def plan(
     click.echo(", ".join(said) if shown or lost else "nothing to do", err=True)
     if undecided:
         click.echo(picks.words(undecided), err=True)
+    if costs:
+        sys.stdout.writelines(f"{line}\n" for line in lines(estimated))
 
 
 def _qualities(project: Project, asked: Quality | None) -> list[Quality]:

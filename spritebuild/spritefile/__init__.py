@@ -34,13 +34,14 @@ from spritebuild.spritefile.declarations import (
 from spritebuild.spritefile.mistakes import Mistake, explain, say
 from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
-from spritebuild.spritefile.rules import Check, Policy, SharedStore
+from spritebuild.spritefile.rules import Check, Cost, Policy, Rate, SharedStore
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 from spritebuild.spritefile.tiers import Tiers
 
 __all__ = [
     "Check",
     "Classifier",
+    "Cost",
     "Dataset",
     "Dvc",
     "Evaluation",
@@ -53,6 +54,7 @@ __all__ = [
     "Palette",
     "Policy",
     "Project",
+    "Rate",
     "SharedStore",
     "Sheet",
     "SourceFile",
@@ -92,6 +94,7 @@ class Spritefile:
     check: Check = field(default_factory=Check)
     store: SharedStore | None = None
     quality: Tiers = field(default_factory=Tiers)
+    cost: Cost = field(default_factory=Cost)
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -139,6 +142,7 @@ def load(path: Path) -> Spritefile:
         check=document.check,
         store=document.store,
         quality=document.quality,
+        cost=document.cost,
     )
 
 

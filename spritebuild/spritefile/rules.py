@@ -1,13 +1,13 @@
-"""What a project refuses, what it shares, what may differ before a check fails, how candidates are ranked."""
+"""What a project refuses, shares and pays, what may differ before a check fails, how candidates are ranked."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 
-from spritebuild.spritefile.fields import Number, Table, Texts
+from spritebuild.spritefile.fields import Name, Number, Table, Texts
 
 
 class Policy(Table):
@@ -40,6 +40,45 @@ class SharedStore(Table):
         "signed", description="Which traces are taken from it: those that somebody trusted has signed, any, or none."
     )
     trusted: Texts = Field((), description="The public keys, from `spritebuild store-key`, whose traces are taken.")
+
+
+def _pair(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value, value)
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("the lower of the two comes first")
+    return value
+
+
+Amount = Annotated[Number, Field(ge=0)]
+Pair = Annotated[
+    tuple[Amount, Amount],
+    Strict(False),
+    BeforeValidator(_pair, json_schema_input_type=float | tuple[float, float]),
+    AfterValidator(_rising),
+]
+
+
+class Rate(Table):
+    """How long an action of a stage takes, as somebody says."""
+
+    seconds: Pair = Field(description="Seconds of one action, or the least and the most: [1.2, 1.5].")
+    device: str = Field("", description='The device, as it calls itself, such as "NVIDIA A100-SXM4-40GB"; for prices.')
+    source: str = Field(min_length=1, description="Where that is from; `plan --cost` repeats it.")
+
+
+class Cost(Table):
+    """What `plan --cost` goes by, beside what was measured."""
+
+    prices: str | None = Field(
+        None, min_length=1, description="A file of the project with prices, instead of the table that comes along."
+    )
+    providers: dict[Name, dict[str, Pair]] = Field(
+        {}, description='Prices of an hour by provider and GPU: studio = { "A100 40GB" = 0.9 }.'
+    )
+    rates: dict[Name, Rate] = Field({}, description="How long actions take, by stage; they win over measurements.")
 
 
 Gate = Literal["ignore", "report", "fail"]
