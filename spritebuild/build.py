@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock, picks
+from spritebuild import digest, idle, lock, picks, record
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError
 from spritebuild.files import machine_errors
+from spritebuild.front import PartDelivery, narrowed
 from spritebuild.graph import Action
 from spritebuild.install import Installer
-from spritebuild.licences import check_policy
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held
 from spritebuild.run import Options, Result, run
@@ -41,13 +41,22 @@ class Request:
     offline: bool = False
 
 
-def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
+def build(path: Path, request: Request, status: Status, seen: idle.Seen | None = None) -> dict[str, Any]:
     """Build the targets of a spritefile; returns what was done, in numbers.
 
-    Raises the first failure, or, with keep_going, the failures together once everything else is done.
+    What the last build has `seen`, if that is given, saves looking at what nothing touched since. Raises the first
+    failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
     damaged: Counter[str] = Counter()
+    if seen is not None and not (request.targets or request.rebuild or request.locked or request.checks):
+        with narrowed(path, seen, status, offline=request.offline) as project:
+            if project is not None:
+                try:
+                    return _build(project, request, status, started)
+                except Damaged as found:
+                    damaged[found.digest] += 1
+                    _tell_damaged(found, status)
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
         while True:
             try:
@@ -60,12 +69,19 @@ def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
                         where=str(project.store.root),
                         hint="look for what writes there: another program, a failing disk, a full one",
                     ) from None
-                status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
+                _tell_damaged(found, status)
+
+
+def _tell_damaged(found: Damaged, status: Status) -> None:
+    status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
 
 
 def _build(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
     chosen = targets(project.graph, request.targets)
-    check_policy(project, chosen)
+    if project.part is None:  # a part is looked at only where it comes from nothing that was not allowed before
+        from spritebuild.licences import check_policy
+
+        check_policy(project, chosen)
     if request.locked:
         require_locked(project)
 
@@ -73,7 +89,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
         return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
 
     todo = planned()
-    installer = Installer(project.root, project.store, project.known.lock, project.known.files)
+    only = None if project.part is None else _places(project.known.lock)
+    installer = Installer(project.root, project.store, project.known.lock, project.known.files, only)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
         if path in todo.present and not lock.is_folder(path):
             installer.refuse_foreign(path, todo.present[path])
@@ -86,7 +103,9 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             todo = supply(project, todo, planned, status)
     sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
-    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys))
+    delivery = (Delivery if project.part is None else PartDelivery)(
+        project, todo.present, installer, status, reasons, keys=dict(todo.keys)
+    )
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.decisions.values():
         if decision.verdict == "reuse" and decision.action in chosen and decision.outputs:
@@ -152,6 +171,10 @@ def _tell_undecided(project: Project, chosen: Collection[str], delivery: Deliver
         left = [target for target in picks.undecided(project.graph, delivery.entries) if target in asked]
         if said := picks.words(left):
             status.message(said)
+
+
+def _places(locked: lock.Lock) -> list[str]:
+    return [place for entry in locked.values() for place in entry.installed()]
 
 
 def _heavy(project: Project) -> bool:
@@ -222,7 +245,11 @@ def _adopt(project: Project, todo: Plan) -> None:
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:
     """Describe every action as it is declared now, for the reasons of later builds."""
-    before = project.store.described_keys()
+    if project.part is None:
+        before = project.store.described_keys()
+    else:
+        found = ((id, project.store.described_key(id)) for id in project.graph.actions)
+        before = {id: key for id, key in found if key is not None}
     outputs = {**todo.outputs, **result.outputs}
     rows = {}
     for id, key in todo.keys.items():
@@ -254,6 +281,11 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
     if not (root / lock.PATH).exists():
         return
     spritefile = project.spritefile
+    if project.part is not None:
+        with machine_errors():
+            seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
+            record.renew(project, project.part, delivery.entries, seen, spritefile.files[0].path)
+        return
     actions = project.graph.actions.values()
     read = {file.path: file.digest for file in spritefile.files}
     read |= {ref.name: ref.digest for action in actions for _, ref in action.sources() if ref.name not in project.pins}
@@ -265,7 +297,9 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
         unused += [folder for dataset in spritefile.datasets.values() for folder in _folders(root, dataset.path)]
         files = [*read, *unused, *project.declared_by, *assets, *lock.files(root)]
         seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
-        idle.remember(root, spritefile.include, files, {**seen, **project.declared_by})
+        token = os.urandom(8).hex()
+        record.record(project, delivery.entries, token)
+        idle.remember(root, spritefile.include, files, {**seen, **project.declared_by}, files[0], token)
 
 
 def _folders(root: Path, path: str | None) -> list[str]:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spritebuild import digest, idle, lock, pins
 from spritebuild.errors import LockError
@@ -23,6 +24,9 @@ from spritebuild.stage import Stages
 from spritebuild.status import Status
 from spritebuild.store import Store
 
+if TYPE_CHECKING:
+    from spritebuild.front import Part
+
 
 @dataclass(frozen=True)
 class Project:
@@ -35,6 +39,7 @@ class Project:
     known: Known
     remote: Remote
     declared_by: Mapping[str, digest.Signature]  # stage files and pins as they were when they were read, by path
+    part: Part | None = None  # what is known of the rest, where this is only what a few changes touch
 
     @property
     def root(self) -> Path:

@@ -37,7 +37,8 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and idle.unchanged(root, path.name):
+    seen = idle.read(root, path.name) if not targets and not rebuild else None
+    if seen is not None and not seen.changed:
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit
@@ -54,4 +55,4 @@ def build(
     threads = int(os.environ.get("SPRITEBUILD_THREADS", "1"))
     with status_for(quiet=quiet, as_json=as_json) as status:
         request = Request(targets, rebuild, locked, Options(jobs, keep_going, threads), offline=offline)
-        status.ended(run_build(path, request, status))
+        status.ended(run_build(path, request, status, seen))
