@@ -222,7 +222,7 @@ def _adopt(project: Project, todo: Plan) -> None:
     at_hand = {found: path for path, found in todo.present.items()}
     running = {decision.action for decision in todo.to_run()}
     for decision in todo.decisions.values():
-        if decision.verdict != "reuse" or decision.outputs is None:
+        if decision.verdict != "reuse" or decision.outputs is None or decision.action in project.graph.made:
             continue
         installs = project.graph.actions[decision.action].installs
         entries = [(project.known.lock.get(path), decision.outputs[name]) for name, path in installs]
