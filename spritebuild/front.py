@@ -27,6 +27,7 @@ from spritebuild.plan import Known
 from spritebuild.project import Project, alone, declarations
 from spritebuild.record import (
     ASSEMBLIES,
+    FORMAT,
     HEAD,
     SPRITES,
     assembly,
@@ -183,7 +184,7 @@ class _Narrowing:
         self.store = store
         self.offline = offline
         self.head = store.front(HEAD)
-        if not self.head or self.head["token"] != seen.token:
+        if not self.head or self.head.get("format") != FORMAT or self.head["token"] != seen.token:
             raise _Unsure
         self.texts: dict[str, bytes] = {}
         self.read: dict[str, digest.Signature] = {}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "front"  # of the state: the files of declarations as they were
 HEAD = "front"  # the row that says what the rows are of
+FORMAT = 1  # of the rows
 SPRITES = "sprites."
 ASSEMBLIES = ("sheets.", "exports.")
 Uses = set[tuple[str, str]]  # what is used, and who uses it
@@ -177,6 +178,7 @@ def _recorded(project: Project, entries: Mapping[str, Entry], token: str) -> tup
     stages = {action.stage for action in graph.actions.values()}
     accelerated = any(project.stages[stage].device != "cpu" for stage in stages)
     head = {
+        "format": FORMAT,
         "token": token,
         "files": files.digests,
         "rest": files.rest,
