@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from spritebuild.errors import SpritebuildError
 from spritebuild.files import machine_errors, write_atomic
 from spritebuild.graph import Action, Graph, Output
 from spritebuild.lines import Lines
-from spritebuild.lock import Entry
+from spritebuild.part import Part
 from spritebuild.plan import Known
 from spritebuild.project import Project, alone, declarations
 from spritebuild.record import (
@@ -55,33 +54,6 @@ class _Unsure(Exception):  # noqa: N818 - the whole is built then
     """Whether the part would come out as the whole is not certain."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """What is known of the rest of a project, and what is recorded of the part when it is built."""
-
-    seen: idle.Seen
-    head: dict[str, Any]
-    lines: Lines
-    texts: Mapping[str, bytes]  # the files of declarations that changed, by path
-    read: Mapping[str, digest.Signature]  # what changed, as it was when it was read, by absolute path
-    rows: Mapping[str, Any]  # what is recorded of the part
-    before: Mapping[str, Any]  # what was
-
-    def write_lock(
-        self,
-        project: Project,
-        entries: Mapping[str, Entry],
-        platforms: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        """Write the entries of the part into the lock of the whole."""
-        locked, scratch = project.known.lock, project.store.scratch
-        differs = self.lines.replaced({**locked}, entries)
-        if platforms or {entry.platform for entry in locked.values()} - {entry.platform for entry in entries.values()}:
-            lock.write_platforms(project.root, platforms, (), scratch, elsewhere=self.lines.names_platform)
-        if differs:
-            write_atomic(project.root / lock.PATH, bytes(self.lines.data), scratch=scratch)
-
-
 class PartDelivery(Delivery):
     """Delivers a part of a project: into the lock of the whole, and in the way of nothing of the rest."""
 
@@ -90,8 +62,15 @@ class PartDelivery(Delivery):
         self.owners = _Owners(self.project.store, self.owners)
 
     def write_lock(self) -> None:
-        assert self.project.part is not None
-        self.project.part.write_lock(self.project, self.entries, self.platforms)
+        part = self.project.part
+        assert part is not None
+        root, locked, scratch = self.project.root, self.project.known.lock, self.project.store.scratch
+        differs = part.lines.replaced(locked, self.entries)
+        unnamed = {entry.platform for entry in locked.values()} - {entry.platform for entry in self.entries.values()}
+        if self.platforms or unnamed:
+            lock.write_platforms(root, self.platforms, (), scratch, elsewhere=part.lines.names_platform)
+        if differs:
+            write_atomic(root / lock.PATH, bytes(part.lines.data), scratch=scratch)
 
     def _platform(self, action: Action) -> str:
         """As of the whole: what an assembly's other sprites were made on counts too."""

@@ -9,12 +9,12 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spritebuild import digest, idle, lock, pins
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
+from spritebuild.part import Part
 from spritebuild.pins import Pin
 from spritebuild.plan import Known
 from spritebuild.remote import Declaration, Remote
@@ -23,9 +23,6 @@ from spritebuild.spritefile import Spritefile, load
 from spritebuild.stage import Stages
 from spritebuild.status import Status
 from spritebuild.store import Store
-
-if TYPE_CHECKING:
-    from spritebuild.front import Part
 
 
 @dataclass(frozen=True)

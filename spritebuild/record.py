@@ -13,16 +13,14 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spritebuild import digest, idle, lock
 from spritebuild.graph import Action, Output, Source, recipe
 from spritebuild.lock import Entry
+from spritebuild.part import Part
 from spritebuild.project import Project
 from spritebuild.spritefile import sections
-
-if TYPE_CHECKING:
-    from spritebuild.front import Part
 
 FOLDER = "front"  # of the state: the files of declarations as they were
 HEAD = "front"  # the row that says what the rows are of
