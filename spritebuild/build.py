@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock, picks, tiers
+from spritebuild import digest, idle, lock, picks, record, tiers
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError, UsageError
 from spritebuild.executor import Executor
 from spritebuild.files import machine_errors
+from spritebuild.front import PartDelivery, narrowed
 from spritebuild.graph import Action
 from spritebuild.install import Installer
-from spritebuild.licences import check_policy
 from spritebuild.lookup import lookup
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held, of_quality
@@ -47,14 +47,22 @@ class Request:
     elsewhere: Callable[[Project], Executor] | None = None  # who runs what has to run, if not this machine
 
 
-def build(path: Path, request: Request, status: Status) -> dict[str, Any]:
+def build(path: Path, request: Request, status: Status, seen: idle.Seen | None = None) -> dict[str, Any]:
     """Build the targets of a spritefile; returns what was done, in numbers.
 
-    Raises the first failure, or, with keep_going, the failures together once everything else is done.
+    What the last build has `seen`, if that is given, saves looking at what nothing touched since. Raises the first
+    failure, or, with keep_going, the failures together once everything else is done.
     """
     started = time.monotonic()
     if request.quality is not None and request.locked:
         raise UsageError("the lock knows no quality but the declared one", hint="say --locked or --quality, not both")
+    if seen is not None and _may_be_part(request):
+        with narrowed(path, seen, status, offline=request.offline) as project:
+            if project is not None:
+                try:
+                    return _build(project, request, status, started)
+                except Damaged as found:
+                    _tell_damaged(found, status)
     with held(path, status, locked=request.locked, checks=request.checks, offline=request.offline) as project:
         if request.quality is not None:
             project = of_quality(project, request.quality)
@@ -80,12 +88,25 @@ def build_held(project: Project, request: Request, status: Status, started: floa
                     where=str(project.store.root),
                     hint="look for what writes there: another program, a failing disk, a full one",
                 ) from None
-            status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
+            _tell_damaged(found, status)
+
+
+def _may_be_part(request: Request) -> bool:
+    """Whether a request is for the whole project as it is declared: only then may what is unchanged be left out."""
+    narrower = request.targets or request.rebuild or request.locked or request.checks
+    return not (narrower or request.quality or request.elsewhere or request.options.spans)
+
+
+def _tell_damaged(found: Damaged, status: Status) -> None:
+    status.warning(f"a damaged blob was set aside and will be made again: {found.digest[:12]}")
 
 
 def _build(project: Project, request: Request, status: Status, started: float) -> dict[str, Any]:
     chosen = targets(project.graph, request.targets)
-    check_policy(project, chosen)
+    if project.part is None:  # a part is looked at only where it comes from nothing that was not allowed before
+        from spritebuild.licences import check_policy
+
+        check_policy(project, chosen)
     if request.locked:
         require_locked(project)
 
@@ -96,7 +117,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
             return plan(project.graph, project.known, chosen, rebuild=request.rebuild)
 
     todo = planned()
-    installer = Installer(project.home, project.store, project.known.lock, project.known.files)
+    only = None if project.part is None else _places(project.known.lock)
+    installer = Installer(project.home, project.store, project.known.lock, project.known.files, only)
     for path in (path for id in chosen for _, path in project.graph.actions[id].installs):
         if path in todo.present and not lock.is_folder(path):
             installer.refuse_foreign(path, todo.present[path])
@@ -113,7 +135,9 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     with timed(spans, "fetch"):
         sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
-    delivery = Delivery(project, todo.present, installer, status, reasons, keys=dict(todo.keys), spans=spans)
+    delivery = (Delivery if project.part is None else PartDelivery)(
+        project, todo.present, installer, status, reasons, keys=dict(todo.keys), spans=spans
+    )
     look = None if request.offline or request.rebuild else lookup(project, todo, status)
     status.planned(Counter(project.graph.actions[d.action].stage for d in todo.to_run()))
     for decision in todo.to_run():
@@ -191,6 +215,10 @@ def _tell_undecided(project: Project, chosen: Collection[str], delivery: Deliver
             status.message(said)
 
 
+def _places(locked: lock.Lock) -> list[str]:
+    return [place for entry in locked.values() for place in entry.installed()]
+
+
 def _heavy(project: Project) -> bool:
     """Whether a second worker's copy of the models would strain this machine's memory."""
     return sum(pin.size for pin in project.pins.values()) > HEAVY
@@ -236,7 +264,7 @@ def _adopt(project: Project, todo: Plan) -> None:
     at_hand = {found: path for path, found in todo.present.items()}
     running = {decision.action for decision in todo.to_run()}
     for decision in todo.decisions.values():
-        if decision.verdict != "reuse" or decision.outputs is None:
+        if decision.verdict != "reuse" or decision.outputs is None or decision.action in project.graph.made:
             continue
         installs = project.graph.actions[decision.action].installs
         entries = [(project.known.lock.get(path), decision.outputs[name]) for name, path in installs]
@@ -259,7 +287,11 @@ def _adopt(project: Project, todo: Plan) -> None:
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:
     """Describe every action as it is declared now, for the reasons of later builds."""
-    before = project.store.described_keys()
+    if project.part is None:
+        before = project.store.described_keys()
+    else:
+        found = ((id, project.store.described_key(id)) for id in project.graph.actions)
+        before = {id: key for id, key in found if key is not None}
     outputs = {**todo.outputs, **result.outputs}
     rows = {}
     for id, key in todo.keys.items():
@@ -291,6 +323,11 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
     if not (root / lock.PATH).exists():
         return
     spritefile = project.spritefile
+    if project.part is not None:
+        with machine_errors():
+            seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
+            record.renew(project, project.part, delivery.entries, seen, spritefile.files[0].path)
+        return
     actions = project.graph.actions.values()
     read = {file.path: file.digest for file in spritefile.files}
     read |= {ref.name: ref.digest for action in actions for _, ref in action.sources() if ref.name not in project.pins}
@@ -302,7 +339,9 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
         unused += [folder for dataset in spritefile.datasets.values() for folder in _folders(root, dataset.path)]
         files = [*read, *unused, *project.declared_by, *assets, *lock.files(root)]
         seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
-        idle.remember(root, spritefile.include, files, {**seen, **project.declared_by})
+        token = os.urandom(8).hex()
+        record.record(project, delivery.entries, token)
+        idle.remember(root, spritefile.include, files, {**seen, **project.declared_by}, files[0], token)
 
 
 def _folders(root: Path, path: str | None) -> list[str]:

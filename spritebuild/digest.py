@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 CHUNK = 1 << 20
@@ -69,15 +69,20 @@ class Files:
 
     RACY = 50_000_000  # ns; well above the tick of any file system's clock
 
-    def __init__(self, known: dict[str, tuple[Signature, str]]) -> None:
+    def __init__(
+        self,
+        known: dict[str, tuple[Signature, str]],
+        look_up: Callable[[str], tuple[Signature, str] | None] | None = None,
+    ) -> None:
         self.known = known
+        self.look_up = look_up  # asked for what is not in `known`, by absolute path
         self.fresh: dict[str, tuple[Signature, str]] = {}
 
     def of(self, path: str | os.PathLike[str]) -> str:
         """sha256 of a file; raises OSError where it cannot be read."""
         name = os.path.abspath(path)
         now = signature(os.stat(name))
-        seen = self.known.get(name)
+        seen = self.known.get(name) or (self.look_up(name) if self.look_up is not None else None)
         if seen is not None and seen[0] == now:
             return seen[1]
         found = of_file(name)

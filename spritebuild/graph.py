@@ -101,10 +101,14 @@ def recipe(
 
 @dataclass(frozen=True)
 class Graph:
-    """Actions by id, every producer before its consumers. For those targets in `undecided`, somebody is to pick."""
+    """Actions by id, every producer before its consumers. For those targets in `undecided`, somebody is to pick.
+
+    Of a part of a graph, `made` are the outputs, digest by name, of the actions left out that those in it need.
+    """
 
     actions: Mapping[str, Action]
     undecided: frozenset[str] = frozenset()
+    made: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, actions: Iterable[Action]) -> Graph:
@@ -154,7 +158,7 @@ class Graph:
         todo = list(ids)
         while todo:
             id = todo.pop()
-            if id not in found:
+            if id not in found and id not in self.made:
                 found.add(id)
                 todo += [ref.action for ref in self.actions[id].producers()]
         return found

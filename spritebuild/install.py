@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,12 +27,16 @@ REPLACED = "replaced"
 
 @dataclass
 class Installer:
-    """Installs into one project. `recorded` is what builds have installed before, digest by path."""
+    """Installs into one project. `recorded` is what builds have installed before, digest by path.
+
+    Of a part of a project, `only` are the paths that it is about.
+    """
 
     root: Path
     store: Store
     lock: Lock
     files: digest.Files
+    only: Collection[str] | None = None
     recorded: dict[str, str] = field(init=False)
     reflinks: bool = True
     contained: set[str] = field(default_factory=set)
@@ -40,7 +44,11 @@ class Installer:
     in_folders: dict[str, str] = field(default_factory=dict)  # locked files that are assets only together
 
     def __post_init__(self) -> None:
-        self.recorded = self.store.installed()
+        if self.only is None:
+            self.recorded = self.store.installed()
+        else:
+            rows = ((path, self.store.installed_at(path)) for path in self.only)
+            self.recorded = {path: name for path, name in rows if name is not None}
         for path, entry in self.lock.items():
             if is_folder(path):
                 self.in_folders |= entry.installed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import re
 import sys
@@ -55,6 +54,8 @@ class Libraries:
         if top not in self._versions:
             version = getattr(sys.modules.get(top), "__version__", None)
             if not isinstance(version, str):
+                import importlib.metadata  # slow to load, and most libraries say their version themselves
+
                 try:
                     version = importlib.metadata.version(top)
                 except (importlib.metadata.PackageNotFoundError, ValueError):

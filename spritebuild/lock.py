@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -261,12 +261,17 @@ def read_platforms(root: Path) -> dict[str, Mapping[str, str]]:
 
 
 def write_platforms(
-    root: Path, new: Mapping[str, Mapping[str, str]], entries: Iterable[Entry], scratch: Path | None = None
+    root: Path,
+    new: Mapping[str, Mapping[str, str]],
+    entries: Iterable[Entry],
+    scratch: Path | None = None,
+    *,
+    elsewhere: Callable[[str], bool] = lambda _: False,
 ) -> None:
-    """Write the platforms that entries name, if that changes anything."""
+    """Write the platforms that entries name, these or those that are `elsewhere`, if that changes anything."""
     old = read_platforms(root)
     used = {entry.platform for entry in entries if entry.platform}
-    rows = {name: platform for name, platform in {**old, **new}.items() if name in used}
+    rows = {name: platform for name, platform in {**old, **new}.items() if name in used or elsewhere(name)}
     if rows != old:
         lines = [digest.canonical({**rows[name], "platform": name}).decode() + "\n" for name in sorted(rows)]
         write_atomic(root / PLATFORMS, "".join(lines).encode(), scratch=scratch)

@@ -134,7 +134,7 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
     order = [id for id in graph.actions if id in wanted]
     again = {id for id in order if rebuild and (id in chosen or not known.stages[graph.actions[id].stage].resumable)}
     keys: dict[str, str] = {}
-    outputs: dict[str, Mapping[str, str]] = {}
+    outputs: dict[str, Mapping[str, str]] = dict(graph.made)
     for id in order:
         action = graph.actions[id]
         inputs = input_digests(action, outputs)
@@ -175,7 +175,7 @@ def plan(graph: Graph, known: Known, chosen: frozenset[str], *, rebuild: bool = 
             for ref in action.producers():
                 demanded.setdefault(ref.action, set()).add(ref.name)
 
-    decisions: dict[str, Decision] = {}
+    decisions = {id: Decision(id, "reuse", "", given) for id, given in graph.made.items()}
     for id in order:
         if id not in demanded:
             continue

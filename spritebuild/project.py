@@ -12,6 +12,7 @@ from spritebuild.alone import alone as alone
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
+from spritebuild.part import Part
 from spritebuild.pins import Pin
 from spritebuild.plan import Known
 from spritebuild.remote import Declaration, Remote
@@ -35,6 +36,7 @@ class Project:
     remote: Remote
     declared_by: Mapping[str, digest.Signature]  # stage files and pins as they were when they were read, by path
     quality: Quality | None = None  # where all sprites are of one that is asked for, whatever is declared
+    part: Part | None = None  # what is known of the rest, where this is only what a few changes touch
 
     @property
     def root(self) -> Path:

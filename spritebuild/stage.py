@@ -31,19 +31,19 @@ Folder = Annotated[Path, "folder"]  # the type of an output that is a folder of 
 class Params(BaseModel):
     """What a stage is told. Values that equal their defaults stay out of the key, so adding one changes no key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Inputs(BaseModel):
     """What a stage reads: fields of type `Path` (a file or folder), `tuple[Path, ...]` or `dict[str, Path]`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Outputs(BaseModel):
     """What a stage writes: fields of type `Path` (one file) or `Folder`, whose defaults are the names written to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from spritebuild import digest
 from spritebuild.errors import StageError
 from spritebuild.files import exists, sync_files, sync_folder, sync_folders, write_atomic
 
-SCHEMA = 1
+SCHEMA = 2
 LARGE = 1 << 20  # bytes from which a link is worth a read-only asset; below, a copy costs nothing
 SPACE = "\x1f"  # between the name of a space and what is named in it: no action and no path has it
 SCRATCH = "scratch"  # the folder of what is unfinished, which the next build empties
@@ -419,6 +419,11 @@ class Store:
         """The key of every action at the last build."""
         return dict(self._of_space("SELECT action, key FROM described", "action"))
 
+    def described_key(self, action: str) -> str | None:
+        """The key of an action at the last build."""
+        row = next(self._read("SELECT key FROM described WHERE action=?", (action,)), None)
+        return row[0] if row else None
+
     def description(self, action: str) -> Description | None:
         """How an action was declared at the last build."""
         row = next(self._read("SELECT key, description FROM described WHERE action=?", (self.space + action,)), None)
@@ -444,6 +449,11 @@ class Store:
     def installed(self) -> dict[str, str]:
         """The digest of every asset that a build put into the project, by path."""
         return dict(self._of_space("SELECT path, digest FROM installed", "path"))
+
+    def installed_at(self, path: str) -> str | None:
+        """The digest of one asset that a build put into the project: `installed` for one."""
+        row = next(self._read("SELECT digest FROM installed WHERE path=?", (path,)), None)
+        return row[0] if row else None
 
     def record_installed(self, rows: Iterable[tuple[str, str]], gone: Iterable[str] = ()) -> None:
         """Remember what is about to be installed, and forget what was removed."""
@@ -474,12 +484,53 @@ class Store:
             path: ((device, inode, size, mtime, ctime), name) for path, device, inode, size, mtime, ctime, name in rows
         }
 
+    def file(self, path: str) -> tuple[digest.Signature, str] | None:
+        """What one file had when last hashed: `files` for one."""
+        query = "SELECT device, inode, size, mtime, ctime, digest FROM files WHERE path=?"
+        row = next(self._read(query, (path,)), None)
+        return ((row[0], row[1], row[2], row[3], row[4]), row[5]) if row else None
+
     def record_files(self, rows: Mapping[str, tuple[digest.Signature, str]]) -> None:
         """Remember the digests of files."""
         self._many(
             "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)",
             ((path, *signature, name) for path, (signature, name) in rows.items()),
         )
+
+    # What the front of the next build looks up (see `front.py`): rows by name, and who uses what
+
+    def front(self, name: str) -> Any:
+        """A row of the front, or None."""
+        row = next(self._read("SELECT row FROM front WHERE name=?", (name,)), None)
+        return json.loads(row[0]) if row else None
+
+    def front_users(self, used: str) -> list[str]:
+        """Who uses something, sorted."""
+        return [row[0] for row in self._read("SELECT user FROM front_uses WHERE used=? ORDER BY user", (used,))]
+
+    def renew_front(self, rows: Mapping[str, str], uses: set[tuple[str, str]]) -> None:
+        """Make these all rows, in JSON, and all uses; writes only what differs."""
+        before = dict(self._read("SELECT name, row FROM front"))
+        used = set(self._read("SELECT used, user FROM front_uses"))
+        self.change_front(
+            {name: row for name, row in rows.items() if before.get(name) != row},
+            before.keys() - rows.keys(),
+            uses - used,
+            used - uses,
+        )
+
+    def change_front(
+        self,
+        rows: Mapping[str, str],
+        gone: Iterable[str] = (),
+        uses: Iterable[tuple[str, str]] = (),
+        unused: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Replace some rows and uses."""
+        self._many("DELETE FROM front WHERE name=?", ((name,) for name in gone))
+        self._many("INSERT OR REPLACE INTO front VALUES (?,?)", rows.items())
+        self._many("DELETE FROM front_uses WHERE used=? AND user=?", unused)
+        self._many("INSERT OR REPLACE INTO front_uses VALUES (?,?)", uses)
 
     def _begin(self) -> None:
         if not self.database.in_transaction:
@@ -504,6 +555,8 @@ CREATE TABLE IF NOT EXISTS installed(path TEXT PRIMARY KEY, digest TEXT) WITHOUT
 CREATE TABLE IF NOT EXISTS stand_ins(locked TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, device INT, inode INT, size INT, mtime INT, ctime INT,
   digest TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS front(name TEXT PRIMARY KEY, row TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS front_uses(used TEXT, user TEXT, PRIMARY KEY(used, user)) WITHOUT ROWID;
 PRAGMA user_version={SCHEMA};
 COMMIT;
 """

@@ -16,7 +16,7 @@ from projects import ISLAND, Project, Recorder, toml
 from spritebuild import idle
 from spritebuild.build import Request, build
 
-STATE = ".spritebuild/idle.json"
+STATE = ".spritebuild/idle"
 
 
 @pytest.fixture
@@ -72,9 +72,16 @@ def test_change_withdraws_the_answer(built: Project, change: str) -> None:
 
 
 def test_state_of_another_version_is_not_believed(built: Project) -> None:
-    state = json.loads((built.root / STATE).read_text())
-    (built.root / STATE).write_text(json.dumps({**state, "tool": "0"}))
+    head, _, rest = (built.root / STATE).read_bytes().partition(b"\n")
+    (built.root / STATE).write_bytes(json.dumps({**json.loads(head), "tool": "0"}).encode() + b"\n" + rest)
     assert not built.idle()
+
+
+def test_state_that_is_cut_short_is_not_believed(built: Project) -> None:
+    data = (built.root / STATE).read_bytes()
+    for end in (len(data) - 1, len(data) - 8, len(data) // 2, data.index(b"\n") + 1, 5, 0):
+        (built.root / STATE).write_bytes(data[:end])
+        assert not built.idle()
 
 
 def test_copied_project_is_not_known_to_be_idle(built: Project, tmp_path: Path) -> None:
@@ -142,11 +149,11 @@ def test_file_changed_since_it_was_seen_withholds_the_answer(tmp_path: Path) -> 
     file.write_bytes(b"seen")
     seen = file.stat()
     signature = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-    idle.remember(tmp_path, [], ["asset.png"], {str(file): signature})
+    idle.remember(tmp_path, [], ["asset.png"], {str(file): signature}, "asset.png")
     assert idle.unchanged(tmp_path, "asset.png")
     idle.forget(tmp_path)
     file.write_bytes(b"changed")
-    idle.remember(tmp_path, [], ["asset.png"], {str(file): signature})
+    idle.remember(tmp_path, [], ["asset.png"], {str(file): signature}, "asset.png")
     assert not idle.unchanged(tmp_path, "asset.png")
 
 
@@ -159,3 +166,32 @@ def test_build_of_another_spritefile_does_not_answer_for_this_one(built: Project
     assert "not built as declared" in " ".join(built.cli("check").stdout.split())
     other.unlink()
     assert not idle.unchanged(built.root, "other.toml")
+
+
+def test_spritefile_that_another_includes_is_not_answered_for(built: Project) -> None:
+    text = built.path.read_text("utf-8").partition("[palettes")
+    (built.root / "rest.toml").write_text("[palettes" + text[2], "utf-8")
+    built.path.write_text('include = ["rest.toml"]\n' + text[0], "utf-8")
+    built.build()
+    assert built.idle()
+    assert not idle.unchanged(built.root, "rest.toml")
+
+
+def test_what_is_new_is_remembered_beside_the_rest(tmp_path: Path) -> None:
+    (tmp_path / idle.STATE).mkdir()
+    for name in "abd":
+        (tmp_path / name).write_text(name)
+    idle.remember(tmp_path, [], ["a", "b", "d"], {}, "a", "first")
+    (tmp_path / "b").unlink()
+    (tmp_path / "c").write_text("c")
+    (tmp_path / "d").write_text("other")
+    seen = idle.read(tmp_path, "a")
+    assert seen is not None
+    assert seen.changed == ["b", "d"]
+    idle.renew(seen, ["b"], ["c", "d"], {}, "a", "second")
+    now = idle.read(tmp_path, "a")
+    assert now is not None
+    assert (now.paths, now.token, now.changed) == (["a", "c", "d"], "second", [])
+    (tmp_path / "d").write_text("again")
+    idle.renew(now, [], ["d"], {}, "a", "third")
+    assert idle.unchanged(tmp_path, "a")

@@ -61,7 +61,9 @@ def build(
     started = time.monotonic()
     path = find(file)
     root = path.absolute().parent.resolve()
-    if not targets and not rebuild and quality is None and profile is None and idle.unchanged(root, path.name):
+    plain = not targets and not rebuild and quality is None and profile is None
+    seen = idle.read(root, path.name) if plain else None
+    if seen is not None and not seen.changed:
         summary = {"ran": 0, "installed": 0, "removed": 0, "seconds": round(time.monotonic() - started, 3)}
         if as_json:
             from spritebuild.cli.progress import emit
@@ -84,7 +86,7 @@ def build(
         options = Options(jobs, keep_going, threads, spans=spans)
         request = Request(targets, rebuild, locked, options, offline=offline, quality=quality, elsewhere=elsewhere)
         try:
-            status.ended(run_build(path, request, status))
+            status.ended(run_build(path, request, status, seen))
         finally:
             if spans is not None and profile is not None:
                 with machine_errors():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from spritebuild.errors import Fault, SpritefileError, UsageError
 from spritebuild.spritefile.declarations import (
@@ -66,6 +66,7 @@ __all__ = [
     "inside",
     "json_schema",
     "load",
+    "part",
 ]
 
 TablesT = TypeVar("TablesT", bound=Tables)
@@ -144,6 +145,29 @@ def load(path: Path) -> Spritefile:
         quality=document.quality,
         cost=document.cost,
     )
+
+
+def part(path: Path, files: Sequence[tuple[SourceFile, dict[str, Any]]]) -> Spritefile:
+    """A project of which only some is declared: the main file's tree and those of the files that it includes.
+
+    What is lacking is not missed, but what is there may name it no more. Raises ValueError if anything is wrong; `load`
+    says what. Kinds of tables that are not there cost nothing.
+    """
+    root = path.absolute().parent.resolve()
+    declared: dict[str, Any] = {
+        table: {name: kind.model_validate(said) for _, tree in files for name, said in tree.get(table, {}).items()}
+        for table, kind in DECLARED.items()
+    }
+    main = files[0][1]
+    project = Project.model_validate(main["project"])
+    draft = Draft(root, path.resolve(), project, Tables.model_construct(None, **declared), declared)
+    if any(True for _ in check(draft)):
+        raise ValueError(path)
+    kinds: dict[str, type[BaseModel]] = {"policy": Policy, "check": Check, "store": SharedStore, "quality": Tiers}
+    said = {key: kind.model_validate(main[key]) for key, kind in kinds.items() if key in main}
+    include = tuple(main.get("include", ()))
+    tables: dict[str, Any] = {**declared, **said}
+    return Spritefile(root, project, files=tuple(file for file, _ in files), include=include, **tables)
 
 
 @dataclass(frozen=True)

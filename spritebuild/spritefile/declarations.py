@@ -1,8 +1,6 @@
 """What a spritefile may say: its tables and keys as frozen models; knows no file and no other declaration."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -138,7 +136,7 @@ class Model(Origin):
     )
 
     @model_validator(mode="after")
-    def _trained(self) -> Model:
+    def _trained(self) -> Self:
         _only_trained(self, "vae", "init", "text", "train")
         if self.dataset is not None and self.vae is None:
             raise ValueError('a model that is trained needs vae = "...", a table of [vaes]')
@@ -201,7 +199,7 @@ class Lora(Origin):
     description: str | None = Field(None, description="What the lora is for.")
 
     @model_validator(mode="after")
-    def _trained(self) -> Lora:
+    def _trained(self) -> Self:
         _only_trained(self, "model", "train", "save")
         if self.dataset is not None and self.model is None:
             raise ValueError('a lora that is trained needs model = "..."')
@@ -256,7 +254,7 @@ class Palette(Origin):
     )
 
     @model_validator(mode="after")
-    def _chosen(self) -> Palette:
+    def _chosen(self) -> Self:
         said = [key for key in ("most", "era", "save") if getattr(self, key) is not None]
         if said and self.sprites is None:
             raise ValueError(f"{said[0]} is for a palette that is chosen here: say sprites")
@@ -434,9 +432,9 @@ class Document(Tables):
     )
     include: Texts = Field((), description="Globs of further files, relative to this one.")
     project: Project | None = Field(None, description="The project as a whole.")
-    policy: Policy = Field(Policy(), description="What the project refuses, whatever is declared.")
+    policy: Policy = Field(Policy.model_construct(), description="What the project refuses, whatever is declared.")
     check: Check = Field(
-        Check(),
+        Check.model_construct(),
         description="What may differ from an approved baseline before `check` fails; styles and sprites may vary it.",
     )
     store: SharedStore | None = Field(None, description="The store that a team shares.")

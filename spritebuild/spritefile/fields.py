@@ -24,7 +24,7 @@ RESERVED_AXES = ("prompt", "name", "seed")
 class Table(BaseModel):
     """A table of the spritefile: types are not coerced, unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def _color(text: str) -> str:

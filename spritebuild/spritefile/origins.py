@@ -1,9 +1,7 @@
 """Where a table's content comes from, as a spritefile says it: in exactly one way of those that the table knows."""
 
-from __future__ import annotations
-
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -97,7 +95,7 @@ class Origin(Table):
     """A table that says where its content comes from, in exactly one way."""
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Origin:
+    def _exactly_one(self) -> Self:
         ways = [key for key in WAYS if key in type(self).model_fields]
         said = [key for key in ways if getattr(self, key) is not None]
         if len(said) != 1:

@@ -1,7 +1,5 @@
 """What a project refuses, shares and pays, what may differ before a check fails, how candidates are ranked."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 

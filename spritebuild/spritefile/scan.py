@@ -21,7 +21,7 @@ STRING = (
 )
 COMMENT = r"#[^\n]*+"
 
-_OPAQUE = re.compile(rf"{STRING}|{COMMENT}")
+OPAQUE = re.compile(rf"{STRING}|{COMMENT}")
 _TOO_MANY_PARTS = re.compile(rf"\.(?:[ \t]*+[\w-]++[ \t]*+\.){{{MOST_PARTS - 1}}}")
 _BRACKETS = re.compile(r"[\[{]+|[\]}]+")
 _LONG_NUMBER = re.compile(rf"[0-9][0-9A-Fa-f_xob]{{{MOST_DIGITS}}}")
@@ -29,9 +29,9 @@ _LONG_NUMBER = re.compile(rf"[0-9][0-9A-Fa-f_xob]{{{MOST_DIGITS}}}")
 
 def scan(text: str, file: str) -> Fault | None:
     """The fault of text that is not safe to parse, or None: keys of many parts, deep nesting, endless numbers."""
-    if _danger(_OPAQUE.sub("_", text)) is None:
+    if _danger(OPAQUE.sub("_", text)) is None:
         return None
-    found = _danger(_OPAQUE.sub(_blank, text))
+    found = _danger(OPAQUE.sub(_blank, text))
     assert found is not None, "both maskings tell the same"
     offset, message, hint = found
     line = text.count("\n", 0, offset) + 1

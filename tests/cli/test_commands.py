@@ -357,7 +357,7 @@ def test_build_says_what_it_does_on_stderr(island: Project) -> None:
 def test_idle_build_has_nothing_to_do(built: Project) -> None:
     assert said(built.cli("build")) == (0, "", "nothing to do\n")
     assert said(built.cli("build", "--quiet")) == (0, "", "")
-    (built.root / ".spritebuild/idle.json").unlink()
+    (built.root / ".spritebuild/idle").unlink()
     assert said(built.cli("build")) == (0, "", "nothing to do\n")
 
 

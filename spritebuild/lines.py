@@ -1,0 +1,59 @@
+"""A few entries of a large lock, looked up and replaced without reading the others; knows no graph."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from spritebuild import digest, lock
+from spritebuild.lock import Entry
+
+
+class Lines:
+    """A lock as it was written, of which a few entries are looked up and replaced without reading the others."""
+
+    def __init__(self, root: Path) -> None:
+        with (root / lock.PATH).open("rb") as file:
+            empty = os.fstat(file.fileno()).st_size == 0
+            self.data: bytes | mmap.mmap = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def find(self, paths: Iterable[str]) -> dict[str, Entry]:
+        """The entries of these paths, where there are any. Raises LockError on a damaged line that is met."""
+        places = ((path, *self._place(path)) for path in paths)
+        return {
+            path: entry
+            for _, start, end in places
+            if end > start
+            for path, entry in lock.parse(self.data[start:end]).items()
+        }
+
+    def names_platform(self, name: str) -> bool:
+        """Whether an entry was made on this class of machine."""
+        return self.data.find(b'"platform":' + digest.canonical(name)) >= 0
+
+    def replaced(self, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> bool:
+        """Put new entries into the places of old ones, in memory; says whether that changes anything."""
+        pieces: list[bytes] = []
+        done = 0
+        for path in sorted({path for path in (*old, *new) if old.get(path) != new.get(path)}):
+            start, end = self._place(path)
+            pieces += [self.data[done:start], lock.text([new[path]]).encode() if path in new else b""]
+            done = end
+        if pieces:
+            self.data = b"".join([*pieces, self.data[done:]])
+        return bool(pieces)
+
+    def _place(self, path: str) -> tuple[int, int]:
+        """Where the line of a path begins and ends, the line end included; both where it would be, if it is not."""
+        low, high = 0, len(self.data)
+        while low < high:
+            start = self.data.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            end = self.data.find(b"\n", start) + 1 or len(self.data)
+            found = json.loads(self.data[start:end])["path"]
+            if found == path:
+                return start, end
+            low, high = (end, high) if found < path else (low, start)
+        return low, low
