@@ -33,6 +33,8 @@ Options:
 Commands:
   init        Write a small working spritefile.
   build       Build what is stale, and install it.
+  watch       Build again on every save, and show what comes of it in the
+              browser.
   check       Compare assets with their approved baselines and declared
               limits.
   review      Look at what changed, in the browser, and approve it.
