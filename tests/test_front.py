@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from projects import Project, Recorder
 
 from spritebuild import front, idle
 from spritebuild.build import Request, build
+from spritebuild.digest import Files
 from spritebuild.errors import SpritebuildError
 from spritebuild.status import Status
 
@@ -116,6 +118,7 @@ def _compare(project: Project) -> None:
     """Build after an edit, in place from what the last build saw, and in a copy from the beginning."""
     other = Project(project.root.with_name("copy"))
     shutil.rmtree(other.root)
+    time.sleep(Files.RACY / 1e9)  # what was written this moment is looked at again by the next build, too
     shutil.copytree(project.root, other.root, symlinks=True)
     part, failed = _built(project, whole=False)
     whole, failed_whole = _built(other, whole=True)

@@ -38,7 +38,7 @@ def setup(island: Project, machine: Path) -> Setup:
     with opened(island.path) as project:
         shelf = Shelf(project)
         own = shelf.folder(island.root / "stages")
-        Shared(at("../shared", island.root), "../shared", shelf).push(shelf.blobs_of([own]), {})
+        Shared(at("../shared", island.root), "../shared", shelf).push(shelf.blobs_of([own]), {}, {})
     return Setup("island", str(machine / "shared"), (PUBLIC,), 1, own)
 
 

@@ -153,8 +153,9 @@ class Watch:
 
 
 def drafts(project: Project, request: Request, status: Status, sheet: Sheet) -> None:
-    """Make drafts of what is stale and declared in another quality; the lock and the assets stay as they are.
+    """Make drafts of sprites that are stale and declared in another quality; the lock and the assets stay as they are.
 
+    A sheet waits for its final sprites: a draft of it would need drafts of them all.
     What fails here fails in its own quality, too, and is told then.
     """
     draft = of_quality(project, DRAFT)
@@ -163,6 +164,7 @@ def drafts(project: Project, request: Request, status: Status, sheet: Sheet) -> 
         action.target
         for action in (project.graph.actions[decision.action] for decision in todo.to_run())
         if action.installs
+        and action.target.startswith("sprites.")
         and sheet.shows(action.target)
         and (other := draft.graph.actions.get(action.id)) is not None
         and other.recipe != action.recipe

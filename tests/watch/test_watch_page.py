@@ -448,15 +448,18 @@ def test_who_comes_late_is_told_everything_and_then_what_changes(island: Project
         stream.request("GET", "/api/events", headers=visitor.cookie)
         answer = stream.getresponse()
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        said: dict[str, Any] = {}
-        while len(said.get("cards", ())) < 3:
+        order: list[str] = []
+        first: dict[str, Any] = {}
+        while len(first) < 3 or {card["state"] for card in first.values()} != {"final"}:
             said = _told(answer)
-        assert said["order"] == ["sprites.potion", "sprites.sword", "sheets.items"]
+            order = said.get("order", order)
+            first |= {card["name"]: card for card in said.get("cards", ())}
+        assert order == ["sprites.potion", "sprites.sword", "sheets.items"]
         island.edit("sprites.potion.prompt", "blue")
-        cards: list[Any] = []
-        while not any(card["name"] == "sprites.potion" and card["state"] == "final" for card in cards):
-            cards = _told(answer).get("cards", [])
-        assert "sprites.sword" not in {card["name"] for card in cards}
+        then = dict(first)
+        while then["sprites.potion"]["picture"] == first["sprites.potion"]["picture"]:
+            then |= {card["name"]: card for card in _told(answer).get("cards", [])}
+        assert then["sprites.sword"] == first["sprites.sword"]
         stream.close()
         visitor.connection.close()
 
