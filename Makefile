@@ -11,7 +11,7 @@ build: $(READY)  ## the environment, then this repository's own sprites
 	$(BIN)/spritebuild build
 
 test: $(READY) lint  ## lint, types, contracts, tests
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .
