@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spritebuild import idle, lock
+from spritebuild.alone import alone
 from spritebuild.check.reports.text import NAME, plain
 from spritebuild.errors import RegressionError, UsageError
 from spritebuild.files import machine_errors
-from spritebuild.project import alone
 from spritebuild.status import Status
 from spritebuild.store import SCRATCH
 

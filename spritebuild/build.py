@@ -272,17 +272,19 @@ def _adopt(project: Project, todo: Plan) -> None:
         if new or running.intersection(project.graph.consumers.get(decision.action, ())):
             for name in decision.outputs.values():
                 if name in at_hand and not project.store.has(name):
-                    path = at_hand[name]
                     with machine_errors():
-                        if lock.is_folder(path):
-                            entry = project.known.lock[path]
-                            places = zip(entry.files, entry.installed(), strict=True)
-                            files = {
-                                file: project.store.put((project.home / place).read_bytes()) for file, place in places
-                            }
-                            project.store.put(digest.canonical(files))
-                        else:
-                            project.store.put((project.home / path).read_bytes())
+                        _take_back(project, at_hand[name])
+
+
+def _take_back(project: Project, path: str) -> None:
+    """Store an installed asset, of a folder all its files."""
+    if not lock.is_folder(path):
+        project.store.put((project.home / path).read_bytes())
+        return
+    entry = project.known.lock[path]
+    places = zip(entry.files, entry.installed(), strict=True)
+    files = {file: project.store.put((project.home / place).read_bytes()) for file, place in places}
+    project.store.put(digest.canonical(files))
 
 
 def _remember(project: Project, todo: Plan, result: Result, *, whole: bool) -> None:
@@ -323,9 +325,9 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
     if not (root / lock.PATH).exists():
         return
     spritefile = project.spritefile
+    seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
     if project.part is not None:
         with machine_errors():
-            seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
             record.renew(project, project.part, delivery.entries, seen, spritefile.files[0].path)
         return
     actions = project.graph.actions.values()
@@ -334,11 +336,9 @@ def _remember_idle(project: Project, delivery: Delivery) -> None:
     with machine_errors():
         if any(digest.of_file(root / path) != then for path, then in read.items()):
             return
-        assets = [path for entry in delivery.entries.values() for path in entry.installed()]
         unused = [palette.file for palette in spritefile.palettes.values() if palette.file]
         unused += [folder for dataset in spritefile.datasets.values() for folder in _folders(root, dataset.path)]
-        files = [*read, *unused, *project.declared_by, *assets, *lock.files(root)]
-        seen = {path: signature for path, (signature, _) in delivery.installer.files.known.items()}
+        files = [*read, *unused, *project.declared_by, *_places(delivery.entries), *lock.files(root)]
         token = os.urandom(8).hex()
         record.record(project, delivery.entries, token)
         idle.remember(root, spritefile.include, files, {**seen, **project.declared_by}, files[0], token)

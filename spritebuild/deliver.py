@@ -198,10 +198,11 @@ class Delivery:
     def _platform(self, action: Action) -> str:
         """The class of machine that an asset's bytes depend on: that of every accelerator stage upstream."""
         merged: dict[str, str] = {}
-        for id in sorted(self.project.graph.upstream([action.id])):
-            if self.project.stages[self.project.graph.actions[id].stage].device != "cpu":
+        for id, stage in sorted(self._makers(action).items()):
+            if self.project.stages[stage].device != "cpu":
                 if id not in self.made_on:
-                    trace = self.project.store.trace(self.keys[id]) if id in self.keys else None
+                    key = self._key(id)
+                    trace = self.project.store.trace(key) if key else None
                     self.made_on[id] = lock.class_of(trace.provenance) if trace else {}
                 merged |= self.made_on[id]
         if not merged:
@@ -209,6 +210,15 @@ class Delivery:
         name = digest.of_value(merged)[:12]
         self.platforms[name] = merged
         return name
+
+    def _makers(self, action: Action) -> Mapping[str, str]:
+        """The stage of an action and of all that it needs, however far, by the action's id."""
+        actions = self.project.graph.actions
+        return {id: actions[id].stage for id in self.project.graph.upstream([action.id])}
+
+    def _key(self, id: str) -> str | None:
+        """The key of an action that is finished, if it is known."""
+        return self.keys.get(id)
 
 
 def _alike(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import idle
+from spritebuild.alone import alone
 from spritebuild.errors import SpritebuildError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
-from spritebuild.project import alone, opened
+from spritebuild.project import opened
 from spritebuild.resolve import GENERATE
 from spritebuild.status import Status
 from spritebuild.store import Damaged, Store

@@ -5,6 +5,8 @@ Knows no cluster and no store; says which actions go together, and how many at o
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -90,7 +92,8 @@ class Waiting:
         fitting = [alike for alike in self.groups if alike.place == place]
         if not fitting:
             return None
-        alike = max(fitting, key=lambda each: _likeness(each, last))  # the first one of those that are equally near
+        # The first one of those that are equally near.
+        alike = fitting[0] if last is None else max(fitting, key=lambda each: in_common(each[1:], last[1:]))
         works = self.groups[alike]
         size = self._size(alike, works, device, workers)
         group = [works.popleft()]
@@ -117,17 +120,17 @@ class Waiting:
         self.seconds[alike, device] = found if known is None else min(found, (known + found) / 2)
 
 
-def _likeness(alike: Alike, last: Alike | None) -> int:
-    """How much of what one group needed another needs too: the beginnings of affinities, the dearest part first."""
-    if last is None or alike.kind != last.kind:
+def in_common(one: tuple[str, Hashable], other: tuple[str, Hashable]) -> float:
+    """How much of what one action needs another needs too, by stage and affinity, whose dearest part is the first.
+
+    0 for another stage, infinite for what is all the same.
+    """
+    (kind, first), (other_kind, second) = one, other
+    if kind != other_kind:
         return 0
-    if alike.affinity == last.affinity:
-        return 1_000_000
-    if not (isinstance(alike.affinity, tuple) and isinstance(last.affinity, tuple)):
+    if first == second:
+        return math.inf
+    if not (isinstance(first, tuple) and isinstance(second, tuple)):
         return 1
-    same = 0
-    for one, other in zip(alike.affinity, last.affinity, strict=False):
-        if one != other:
-            break
-        same += 1
-    return 1 + same
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return 1 + sum(1 for _ in pairs)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import digest, idle, lock
+from spritebuild.alone import alone
 from spritebuild.deliver import Delivery
 from spritebuild.errors import SpritebuildError
 from spritebuild.files import machine_errors, write_atomic
@@ -23,7 +24,7 @@ from spritebuild.graph import Action, Graph, Output
 from spritebuild.lines import Lines
 from spritebuild.part import Part
 from spritebuild.plan import Known
-from spritebuild.project import Project, alone, declarations
+from spritebuild.project import Project, declarations
 from spritebuild.record import (
     ASSEMBLIES,
     FORMAT,
@@ -72,28 +73,15 @@ class PartDelivery(Delivery):
         if differs:
             write_atomic(root / lock.PATH, bytes(part.lines.data), scratch=scratch)
 
-    def _platform(self, action: Action) -> str:
+    def _key(self, id: str) -> str | None:
+        return super()._key(id) or self.project.store.described_key(id)
+
+    def _makers(self, action: Action) -> Mapping[str, str]:
         """As of the whole: what an assembly's other sprites were made on counts too."""
         part = self.project.part
         assert part is not None
         if not part.head["accelerated"] or action.id not in part.rows:
-            return super()._platform(action)
-        merged: dict[str, str] = {}
-        for id, stage in sorted(self._makers(action, part).items()):
-            if self.project.stages[stage].device != "cpu":
-                if id not in self.made_on:
-                    key = self.keys.get(id) or self.project.store.described_key(id)
-                    trace = self.project.store.trace(key) if key else None
-                    self.made_on[id] = lock.class_of(trace.provenance) if trace else {}
-                merged |= self.made_on[id]
-        if not merged:
-            return ""
-        name = digest.of_value(merged)[:12]
-        self.platforms[name] = merged
-        return name
-
-    def _makers(self, action: Action, part: Part) -> dict[str, str]:
-        """The stage of an assembly and of all that it needs, however far, in the part or not, by the action's id."""
+            return super()._makers(action)
         actions = self.project.graph.actions
         rows: dict[str, Any] = dict(part.head["others"])
         found: dict[str, str] = {}

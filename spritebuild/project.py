@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spritebuild import digest, idle, lock, pins
-from spritebuild.alone import alone as alone
+from spritebuild.alone import alone
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph

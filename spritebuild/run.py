@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from spritebuild.crew import Crew
 from spritebuild.errors import MachineError, SpritebuildError, Superseded
-from spritebuild.executor import Executor, Outcome, Work
+from spritebuild.executor import Executor, Outcome, Work, in_common
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.libraries import Libraries
@@ -234,25 +234,32 @@ class _Runner:
             return
         unknown: dict[str, Action] = {}
         for id in ids:
-            if id not in self.fresh and not (self.plan.decisions[id].verdict == "run" and self.plan.decisions[id].key):
-                inputs = input_digests(self.graph.actions[id], self.result.outputs)
-                assert inputs is not None, id
-                key = self.graph.actions[id].key(inputs)
+            if id not in self.fresh and not self._planned(id):
+                key, _ = self._keyed(id)
                 if key not in self.made and self.store.outputs(key) is None:
                     unknown[key] = self.graph.actions[id]
         if unknown:
             self.look(unknown)
 
+    def _planned(self, id: str) -> str | None:
+        """The key of an action, where the plan knew it: then it has looked for a trace."""
+        decision = self.plan.decisions[id]
+        return decision.key if decision.verdict == "run" else None
+
+    def _keyed(self, id: str) -> tuple[str, Mapping[str, str]]:
+        """The key of an action whose inputs are known, and their digests."""
+        if id not in self.keys:
+            action = self.graph.actions[id]
+            inputs = input_digests(action, self.result.outputs)
+            assert inputs is not None, id
+            self.keys[id] = self._planned(id) or action.key(inputs), inputs
+        return self.keys[id]
+
     def _dispatch(self, id: str) -> None:
         action = self.graph.actions[id]
-        inputs = input_digests(action, self.result.outputs)
-        assert inputs is not None, id
-        decision = self.plan.decisions[id]
-        planned = decision.key if decision.verdict == "run" else None  # then the plan has looked for a trace
-        key = planned or action.key(inputs)
-        self.keys[id] = key, inputs
+        key, inputs = self._keyed(id)
         if id not in self.fresh:
-            known = self.made.get(key) or (None if planned else self.store.outputs(key))
+            known = self.made.get(key) or (None if self._planned(id) else self.store.outputs(key))
             if known is not None and all(map(self.store.has, known.values())):
                 self.status.reused(id, action.stage)
                 self._complete(id, known)
@@ -263,7 +270,7 @@ class _Runner:
             self.elsewhere.add(id)
             self.options.executor.submit(Work(action, stage, key, inputs, id in self.fresh, wanted))
         elif stage.device == "cpu":
-            self.status.started(id, action.stage, decision.reason)
+            self.status.started(id, action.stage, self.plan.decisions[id].reason)
             self.to_run.append(id)
         else:
             affinity = stage.affinity(stage.Params.model_validate(action.params), inputs)
@@ -308,7 +315,7 @@ class _Runner:
         """What waits and has most in common with what a worker did last; of equals, what has waited longest."""
         if last is None:
             return next(iter(self.waiting))
-        return max(self.waiting, key=lambda other: _in_common(last, other))
+        return max(self.waiting, key=lambda other: in_common(last, other))
 
     def _group(self, kind: str, first: str) -> int:
         """How many actions go to a worker at once: about GROUP, in whole batches, since short ones are padded."""
@@ -524,17 +531,6 @@ class _Runner:
                 self.missing[consumer] -= 1
                 if self.missing[consumer] == 0 and consumer in self.unfinished:
                     self.ready.append(consumer)
-
-
-def _in_common(one: tuple[str, Hashable], other: tuple[str, Hashable]) -> int:
-    """How much of two affinities of a stage is the same, from the front: the dearest to change is the first."""
-    (kind, first), (other_kind, second) = one, other
-    if kind != other_kind:
-        return 0
-    if not isinstance(first, tuple) or not isinstance(second, tuple):
-        return 1 + (first == second)
-    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return 1 + sum(1 for _ in pairs)
 
 
 def _in_the_users_words(message: str, action: Action, paths: Mapping[str, str]) -> str:

@@ -421,7 +421,7 @@ class Store:
 
     def described_key(self, action: str) -> str | None:
         """The key of an action at the last build."""
-        row = next(self._read("SELECT key FROM described WHERE action=?", (action,)), None)
+        row = next(self._read("SELECT key FROM described WHERE action=?", (self.space + action,)), None)
         return row[0] if row else None
 
     def description(self, action: str) -> Description | None:
@@ -452,7 +452,7 @@ class Store:
 
     def installed_at(self, path: str) -> str | None:
         """The digest of one asset that a build put into the project: `installed` for one."""
-        row = next(self._read("SELECT digest FROM installed WHERE path=?", (path,)), None)
+        row = next(self._read("SELECT digest FROM installed WHERE path=?", (self.space + path,)), None)
         return row[0] if row else None
 
     def record_installed(self, rows: Iterable[tuple[str, str]], gone: Iterable[str] = ()) -> None:

@@ -19,10 +19,11 @@ from typing import Any, Literal
 from spritebuild import idle, lock
 from spritebuild import plan as planning
 from spritebuild.again import Known, NotReady, Preparation, tasks
+from spritebuild.alone import alone
 from spritebuild.causes import causes
 from spritebuild.check.difference import difference
 from spritebuild.files import machine_errors
-from spritebuild.project import Project, alone, opened
+from spritebuild.project import Project, opened
 from spritebuild.sample import sample, trainings
 from spritebuild.status import Status
 from spritebuild.store import Store

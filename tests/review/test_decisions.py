@@ -230,7 +230,7 @@ def test_a_spritefile_that_is_wrong_meanwhile_leaves_what_was_shown(changed: Pro
 
 
 def test_a_save_does_not_wait_for_a_build(changed: Project, review: Any) -> None:
-    from spritebuild.project import alone
+    from spritebuild.alone import alone
 
     visitor = review(changed).visit()
     visitor.decide((POTION, "approve"))
