@@ -170,7 +170,7 @@ class Delivery:
         files = {
             path: {"": made} if not lock.is_folder(path) else dict(store.listed(made)) for path, made in outputs.items()
         }
-        seen = looks_of(store.checked(name) for names in files.values() for name in names.values())
+        seen = looks_of(store.content(name) for names in files.values() for name in names.values())
         found = {path: {file: next(seen) for file in names} for path, names in files.items()}
         return {
             path: {file: looks for file, looks in each.items() if looks} if lock.is_folder(path) else each[""]

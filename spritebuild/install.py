@@ -19,7 +19,7 @@ from spritebuild import digest
 from spritebuild.errors import PolicyError
 from spritebuild.files import sync_files, sync_folder
 from spritebuild.lock import Lock, is_folder
-from spritebuild.store import LARGE, Damaged, Store
+from spritebuild.store import Store
 
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file, copy on write
 REPLACED = "replaced"
@@ -172,27 +172,15 @@ class Installer:
 
     def _copy(self, name: str, temporary: str) -> None:
         """Put a blob's bytes, which are hashed on the way, into a temporary file: shared, linked or copied."""
-        source = self.store.path(name)
-        try:
-            size = os.stat(source).st_size
-        except FileNotFoundError:
-            raise Damaged(name) from None
-        if size >= LARGE:
-            self.store.checked(name)
-            if self._reflinked(source, temporary):
+        data = self.store.content(name)
+        if isinstance(data, str):
+            if self._reflinked(data, temporary):
                 return
             with contextlib.suppress(OSError):
-                os.link(source, temporary)
+                os.link(data, temporary)
                 return
-            shutil.copyfile(source, temporary)
+            shutil.copyfile(data, temporary)
             return
-        reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = os.read(reading, LARGE)
-        finally:
-            os.close(reading)
-        if digest.of_bytes(data) != name:
-            self.store.checked(name)  # sets the blob aside
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             view = memoryview(data)

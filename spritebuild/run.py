@@ -37,6 +37,7 @@ GROUP = 16  # actions sent to a worker at once: a few batches, so that finishing
 WORTH_A_WORKER = 24  # waiting actions for which a second worker's start pays
 PATIENCE = 5.0  # seconds that a kept worker gets to finish an action that nobody waits for any more
 HEAR_EVERY = 0.05  # seconds: what threads finish meanwhile is heard together, since to wake up costs more than to work
+SHORT = 0.001  # seconds of an action that gains nothing from a second thread: the interpreter runs one at a time
 DISPATCH = 500  # ready actions handed out before what has finished is heard
 
 Look = Callable[[Mapping[str, Action]], None]  # brings traces of keys, and their bytes, into the store, if it can
@@ -138,6 +139,9 @@ class _Runner:
         self.pool = ThreadPoolExecutor(self.options.jobs, thread_name_prefix="spritebuild")
         self.context = Context(self.store.root / "probes", self.options.threads)
         self.threads = 0  # of the pool, at work
+        self.lasted: dict[str, float] = {}  # seconds of the last action of each stage in a thread
+        self.heard = threading.Event()  # not while what threads finished is heard: they begin no short action then
+        self.short = threading.Lock()  # of the one thread that runs short actions
         self.to_run: deque[str] = deque()
         self.to_take: deque[_Outcome] = deque()
         self.done: deque[_Outcome] = deque()
@@ -170,8 +174,11 @@ class _Runner:
                 break  # what is left waits for something that failed
             try:
                 wait = HEAR_EVERY if self.threads or self.options.stop is not None else COMMIT_EVERY
+                self.heard.set()
                 kind, payload = self.events.get(block=not (self.ready or self.done), timeout=wait)
+                self.heard.clear()
             except queue.Empty:
+                self.heard.clear()
                 self.store.commit(when_due=True)
             else:
                 getattr(self, f"_on_{kind}")(*payload)
@@ -202,6 +209,7 @@ class _Runner:
 
     def stop(self) -> None:
         """End the workers and the threads. What was finished meanwhile is kept, whatever ended the build."""
+        self.heard.set()
         for worker, group in self.workers.items():
             if self.options.crew is not None and not group:
                 self.options.crew.release(worker)
@@ -357,16 +365,36 @@ class _Runner:
         return folder
 
     def _in_thread(self) -> None:
-        """Take what a worker made, then run what waits for a thread, until there is neither."""
+        """Take what a worker made, then run what waits for a thread, until there is neither.
+
+        Threads that take turns at the interpreter spend more on that than a short action costs: so one thread runs
+        these, and none while this build's own thread hears what is finished. What lasts longer than it did the last
+        time keeps the others waiting for a moment only.
+        """
         folder = ""
+        alone = False
         with contextlib.suppress(IndexError):
             while True:
                 if self.to_take:
                     self.done.append(self._taken(self.to_take.popleft()))
                     continue
-                outcome = self._ran(self.to_run.popleft(), folder)
+                id = self.to_run.popleft()
+                kind = self.graph.actions[id].stage
+                short = self.lasted.get(kind, SHORT) < SHORT
+                if short and not alone:
+                    alone = self.short.acquire(timeout=HEAR_EVERY)
+                elif alone and not short:
+                    self.short.release()
+                    alone = False
+                outcome = self._ran(id, folder)
+                if outcome.error is None:
+                    self.lasted[kind] = outcome.seconds
                 folder = outcome.folder
                 self.done.append(outcome)
+                if short and not self.heard.is_set():
+                    self.heard.wait()
+        if alone:
+            self.short.release()
         self.events.put(("rest", ()))
 
     def _ran(self, id: str, folder: str) -> _Outcome:

@@ -706,3 +706,48 @@ def test_incremental_build_equals_a_clean_one_after_any_edits(changes: list[tupl
         clean.build()
         assert project.assets() == clean.assets()
         assert project.lock_text() == clean.lock_text()
+
+
+# Threads
+
+MEET = '''
+"""Nothing happens, unless it is to meet another action that is at work at the same time."""
+
+import threading
+from pathlib import Path
+
+from spritebuild.stage import Outputs, Params, Stage
+
+together = threading.Barrier(2)
+
+
+class MeetParams(Params):
+    prompt: str = ""
+    seed: int = 0
+
+
+class MeetOutputs(Outputs):
+    image: Path = Path("image.png")
+
+
+class Meet(Stage):
+    version = 1
+    Params = MeetParams
+    Outputs = MeetOutputs
+
+    def run(self, action, context):
+        if action.params.prompt == "meet":
+            together.wait(timeout=30)
+        action.outputs.image.write_text(str(action.params.seed))
+'''
+
+
+def test_actions_overlap_among_short_ones_that_take_turns(project: Project) -> None:
+    project.stage("meet", MEET)
+    prompts = ["", "", "", "meet", "", "meet", "", ""] * 20
+    sprites = {f"s{n:03}": {"stage": "meet", "prompt": prompt, "seed": n} for n, prompt in enumerate(prompts)}
+    project.write({**ISLAND, "sprites": sprites, "sheets": {}})
+    assert len(project.build(jobs=2).ran) == len(prompts)
+    assert {path: (project.root / path).read_text() for path in project.lock()} == {
+        f"assets/s{n:03}.png": str(n) for n in range(len(prompts))
+    }

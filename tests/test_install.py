@@ -10,9 +10,9 @@ import pytest
 
 from spritebuild import digest
 from spritebuild.errors import PolicyError
-from spritebuild.install import LARGE, Installer
+from spritebuild.install import Installer
 from spritebuild.lock import Entry
-from spritebuild.store import Damaged, Store
+from spritebuild.store import LARGE, Damaged, Store
 
 PATH = "assets/items/potion.png"
 

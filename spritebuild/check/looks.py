@@ -7,6 +7,7 @@ locked bytes themselves may be nowhere at hand.
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,12 +39,15 @@ def looks(path: str | Path) -> dict[str, Any]:
     return next(looks_of([path]))
 
 
-def looks_of(paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
-    """The fingerprints of each picture, in order: those of one size are computed together, which is cheaper by far."""
+def looks_of(pictures: Iterable[str | Path | bytes]) -> Iterator[dict[str, Any]]:
+    """The fingerprints of each picture, in order, given its path or its file's bytes.
+
+    Those of one size are computed together, which is cheaper by far.
+    """
     batch: list[Image | None] = []
     held = 0
-    for path in paths:
-        image = _read(path)
+    for picture in pictures:
+        image = _read(picture)
         batch.append(image)
         held += image.width * image.height if image else 0
         if held >= BATCH_PIXELS or len(batch) >= BATCH:
@@ -52,8 +56,8 @@ def looks_of(paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
     yield from _of_batch(batch)
 
 
-def _read(path: str | Path) -> Image | None:
-    with Path(path).open("rb", buffering=0) as file:
+def _read(picture: str | Path | bytes) -> Image | None:
+    with io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture).open("rb") as file:
         if not file.read(12).startswith(SIGNATURES):
             return None  # an atlas, a palette, a model: libraries for pictures are not even loaded
         from PIL import Image, UnidentifiedImageError
