@@ -43,13 +43,22 @@ class WrongAnswerError(Exception):
 
 
 def run(case: Case) -> Cost:
-    """Run a case once. Memory is that of its largest process, and never below this process's own (see `floor`)."""
+    """Run a case once. Memory is that of its largest process, and never below this process's own (see `floor`).
+
+    Python may keep the bytecode of what it loads, whatever this environment says: what is installed has its own.
+    """
     if case.before:
         case.before()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as output:
         started = time.monotonic()
         process = subprocess.Popen(
-            case.command, cwd=case.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            case.command,
+            cwd=case.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         _, status, used = os.wait4(process.pid, 0)
         wall = time.monotonic() - started

@@ -6,10 +6,12 @@ locked bytes themselves may be nowhere at hand.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +132,8 @@ def _hashes(packed: NDArray[np.uint32], size: tuple[int, int]) -> dict[str, list
     """
     import numpy as np
     from PIL import Image
-    from scipy.fft import dct
 
+    dct = _dct()
     lanczos, box = Image.Resampling.LANCZOS, Image.Resampling.BOX
     count, (width, height) = len(packed), size
     column = Image.frombuffer("RGBA", (width, height * count), packed, "raw", "RGBA", 0, 1)  # one under the other
@@ -145,7 +147,7 @@ def _hashes(packed: NDArray[np.uint32], size: tuple[int, int]) -> dict[str, list
         small.append(one.resize((9, 8), lanczos).tobytes())
         shape.append(alphas.crop(place).resize((GRID, GRID), box).tobytes())
     grays = np.frombuffer(b"".join(large), np.uint8).reshape(count, 32, 32)
-    frequencies = dct(dct(grays.astype(np.float64), axis=1)[:, :8], axis=2)[:, :, :8]
+    frequencies = dct(dct(grays.astype(np.float64), 1)[:, :8], 2)[:, :, :8]
     slopes = np.frombuffer(b"".join(small), np.uint8).reshape(count, 8, 9)
     medians = np.median(frequencies.reshape(count, -1), axis=1)
     bits = {
@@ -155,6 +157,30 @@ def _hashes(packed: NDArray[np.uint32], size: tuple[int, int]) -> dict[str, list
     }
     packs = {name: np.packbits(each.reshape(count, -1), axis=1) for name, each in bits.items()}
     return {name: [one.tobytes().hex() for one in each] for name, each in packs.items()}
+
+
+@functools.cache
+def _dct() -> Callable[[NDArray[np.float64], int], NDArray[np.float64]]:
+    """SciPy's DCT-II along one axis.
+
+    Its compiled module is loaded by itself, where that can be: all of `scipy.fft` takes longer to load than a small
+    build to run.
+    """
+    import importlib.util
+
+    import numpy as np
+
+    with contextlib.suppress(Exception):  # it is SciPy's own affair where it lies, and how it is called
+        package = importlib.util.find_spec("scipy")
+        (path,) = Path(package.submodule_search_locations[0]).glob("fft/_pocketfft/pypocketfft.*")  # type: ignore[index, union-attr]
+        spec = importlib.util.spec_from_file_location("pypocketfft", path)
+        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        module.dct(np.zeros((1, 2)), 2, (1,))
+        return lambda values, axis: module.dct(values, 2, (axis,))
+    from scipy.fft import dct
+
+    return lambda values, axis: dct(values, axis=axis)
 
 
 def same_looks(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import imagehash
 import numpy as np
 import pytest
+import scipy.fft
 from PIL import Image
 from sets import SPRITES
 
+import spritebuild.check.looks as looks_module
 from spritebuild.check.looks import BATCH, looks, looks_of, same_looks
 
 
@@ -70,3 +74,14 @@ def test_many_together_are_seen_as_each_alone(tmp_path: Path) -> None:
             paths[-1].write_bytes(b"{}")
     assert list(looks_of(paths)) == [looks(path) for path in paths]
     assert list(looks_of([])) == []
+
+
+def test_the_dct_is_scipy_s_wherever_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    grays = np.random.default_rng(0).random((3, 32, 32))
+    expected = scipy.fft.dct(grays, axis=1)
+    assert (looks_module._dct()(grays, 1) == expected).all()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("importlib.util.spec_from_file_location", lambda *_: None)
+        assert (looks_module._dct.__wrapped__()(grays, 1) == expected).all()
+    check = "import sys; import spritebuild.check.looks as looks; looks._dct(); print('scipy.fft' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout.strip() == "False"
