@@ -24,10 +24,11 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from clusters import cluster
 from projects import ISLAND, Project
 
-from spritebuild import executor, signed, supply
+from spritebuild import executor
 from spritebuild.build import Request, build
-from spritebuild.cluster import OnRay
-from spritebuild.cluster import Worker as ClusterWorker
+from spritebuild.elsewhere.cluster import OnRay
+from spritebuild.elsewhere.cluster import Worker as ClusterWorker
+from spritebuild.shared import signed, supply
 from spritebuild.status import Status
 
 NAP = '''

@@ -32,7 +32,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from projects import ISLAND, Project
 from shared_servers import SERVERS, Server
 
-from spritebuild import signed, supply
+from spritebuild.shared import signed, supply
 
 DVC = (sys.executable, "-m", "dvc")
 OURS = (sys.executable, "-m", "spritebuild")

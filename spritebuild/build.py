@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spritebuild import digest, idle, lock, picks, record, tiers
+from spritebuild import digest, idle, lock, picks, record
 from spritebuild.deliver import Delivery
 from spritebuild.errors import LockError, MachineError, SpritebuildError, UsageError
 from spritebuild.executor import Executor
@@ -18,16 +18,17 @@ from spritebuild.files import machine_errors
 from spritebuild.front import PartDelivery, narrowed
 from spritebuild.graph import Action
 from spritebuild.install import Installer
-from spritebuild.lookup import lookup
 from spritebuild.plan import NEW, WAITS, Plan, describe, input_digests, plan, targets
 from spritebuild.project import Project, held, of_quality
+from spritebuild.resolution import tiers
 from spritebuild.run import Options, Result, run
+from spritebuild.shared.lookup import lookup
+from spritebuild.shared.supply import declared, share, supply, writes_after_builds
+from spritebuild.shared.transport import Unreachable
 from spritebuild.spans import timed
 from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
-from spritebuild.supply import declared, share, supply, writes_after_builds
-from spritebuild.transport import Unreachable
 
 HEAVY = 1_000_000_000  # bytes of weights
 MOST_HEALINGS = 3  # of one blob in a build; a machine that damages it every time will not stop

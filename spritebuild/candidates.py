@@ -15,7 +15,7 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Graph
 from spritebuild.plan import Plan, plan
 from spritebuild.project import Project, held, opened
-from spritebuild.ranks import RANK
+from spritebuild.resolution.ranks import RANK
 from spritebuild.run import Options
 from spritebuild.spritefile.mistakes import alternatives
 from spritebuild.status import Status

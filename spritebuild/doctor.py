@@ -16,7 +16,7 @@ from spritebuild.errors import SpritebuildError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Action
 from spritebuild.project import opened
-from spritebuild.resolve import GENERATE
+from spritebuild.resolution.resolve import GENERATE
 from spritebuild.status import Status
 from spritebuild.store import Damaged, Store
 from spritebuild.worker import Worker

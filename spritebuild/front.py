@@ -23,6 +23,7 @@ from spritebuild.files import machine_errors, write_atomic
 from spritebuild.graph import Action, Graph, Output
 from spritebuild.lines import Lines
 from spritebuild.part import Part
+from spritebuild.pinned.remote import Remote
 from spritebuild.plan import Known
 from spritebuild.project import Project, declarations
 from spritebuild.record import (
@@ -39,13 +40,12 @@ from spritebuild.record import (
     row_of_sprite,
     shape,
 )
-from spritebuild.remote import Remote
-from spritebuild.resolve import resolve
+from spritebuild.resolution.resolve import resolve
+from spritebuild.shared.supply import declared, writes_after_builds
 from spritebuild.spritefile import SourceFile, Spritefile, part, sections
 from spritebuild.stage import Stages
 from spritebuild.status import Status
 from spritebuild.store import Store
-from spritebuild.supply import declared, writes_after_builds
 
 MOST = 500  # sprites beyond which the whole is looked at
 EXPANDING = ("matrix", "name", "seeds", "category", "candidates")  # what decides which sprites a table stands for

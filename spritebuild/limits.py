@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from spritebuild import plan
-from spritebuild.assemblies import ART_CHECK, SHEET
 from spritebuild.check.cases import Verdict, Violation
 from spritebuild.gates import GATES
 from spritebuild.graph import Action, Output
 from spritebuild.lock import Entry
 from spritebuild.project import Project
+from spritebuild.resolution.assemblies import ART_CHECK, SHEET
 from spritebuild.spritefile import Check
 from spritebuild.store import Damaged
 

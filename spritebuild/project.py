@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spritebuild import digest, idle, lock, pins
+from spritebuild import digest, idle, lock
 from spritebuild.alone import alone
 from spritebuild.errors import LockError
 from spritebuild.files import machine_errors
 from spritebuild.graph import Graph
 from spritebuild.part import Part
-from spritebuild.pins import Pin
+from spritebuild.pinned import pins
+from spritebuild.pinned.pins import Pin
+from spritebuild.pinned.remote import Declaration, Remote
 from spritebuild.plan import Known
-from spritebuild.remote import Declaration, Remote
-from spritebuild.resolve import resolve
+from spritebuild.resolution.resolve import resolve
 from spritebuild.spritefile import Spritefile, load
 from spritebuild.spritefile.tiers import Quality
 from spritebuild.stage import Stages

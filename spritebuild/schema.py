@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spritebuild.assemblies import ART_CHECK, EXPORT, SHEET
-from spritebuild.resolve import GENERATE, SHARED
+from spritebuild.resolution.assemblies import ART_CHECK, EXPORT, SHEET
+from spritebuild.resolution.resolve import GENERATE, SHARED
+from spritebuild.resolution.styles import FINISH
+from spritebuild.resolution.trainings import DATASET, EVALUATE, TRAIN_CLASSIFIER, TRAIN_DIFFUSION, TRAIN_LORA, TRAIN_VAE
 from spritebuild.spritefile import TomlSchema, json_schema
 from spritebuild.stage import Stages
-from spritebuild.styles import FINISH
-from spritebuild.trainings import DATASET, EVALUATE, TRAIN_CLASSIFIER, TRAIN_DIFFUSION, TRAIN_LORA, TRAIN_VAE
 
 # Whose `train` is the params of a stage.
 TRAINED = {"Vae": TRAIN_VAE, "Classifier": TRAIN_CLASSIFIER, "Model": TRAIN_DIFFUSION, "Lora": TRAIN_LORA}

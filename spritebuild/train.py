@@ -17,14 +17,14 @@ from spritebuild import digest
 from spritebuild.build import Request, build
 from spritebuild.errors import UsageError
 from spritebuild.files import machine_errors
-from spritebuild.pins import of_path
+from spritebuild.pinned.pins import of_path
+from spritebuild.pinned.remote import shipped
 from spritebuild.plan import plan, targets
 from spritebuild.project import Project, opened
-from spritebuild.remote import shipped
+from spritebuild.resolution.trainings import DATASET, LORA_CARD, TRAIN_LORA
 from spritebuild.spritefile.mistakes import stage_mistake
 from spritebuild.stage import BoundAction, Context, Stage, Stages
 from spritebuild.status import Status
-from spritebuild.trainings import DATASET, LORA_CARD, TRAIN_LORA
 
 STATE = ".spritebuild-training"  # beside what comes out, until it has
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spritebuild import digest, retention, signed
-from spritebuild.places import Place
-from spritebuild.shared import Shared
+from spritebuild import digest
+from spritebuild.shared import retention, signed
+from spritebuild.shared.places import Place
+from spritebuild.shared.store import Shared
 from spritebuild.store import Store
 
 THINGS = [f"picture {number}".encode() * 50 for number in range(60)]

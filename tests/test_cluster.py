@@ -20,7 +20,7 @@ import pytest
 from clusters import Nodes, cluster
 from projects import ISLAND, Project, safetensors
 
-from spritebuild import signed, supply
+from spritebuild.shared import signed, supply
 
 pytest.importorskip("ray")
 SECRET, PUBLIC = signed.new_key()
@@ -295,5 +295,5 @@ def test_a_cluster_that_is_not_there_is_named(naps: Project) -> None:
 
 def test_an_ordinary_build_knows_no_ray(island: Project) -> None:
     script = "import sys; from spritebuild.cli import cli; cli(['build', '-q'], standalone_mode=False)"
-    script += "; assert not {'ray', 'spritebuild.cluster', 'spritebuild.outpost'} & {*sys.modules}"
+    script += "; assert not {'ray', 'spritebuild.elsewhere.cluster', 'spritebuild.elsewhere.outpost'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", script], cwd=island.root, check=True)

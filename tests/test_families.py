@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from projects import Project
 
-from spritebuild import catalogue, families, pins
 from spritebuild.licences import expressions
+from spritebuild.pinned import catalogue, families, pins
 
 KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
 PEFT = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight"

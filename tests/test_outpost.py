@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from projects import DREAM, ISLAND, Project
 
-from spritebuild import digest, signed, supply
+from spritebuild import digest
+from spritebuild.elsewhere.outpost import FOLDER, Outpost
+from spritebuild.elsewhere.shipping import Order, Setup, Shelf
 from spritebuild.errors import PolicyError
-from spritebuild.outpost import FOLDER, Outpost
 from spritebuild.project import opened
-from spritebuild.shared import Shared
-from spritebuild.shipping import Order, Setup, Shelf
-from spritebuild.transport import at
+from spritebuild.shared import signed, supply
+from spritebuild.shared.store import Shared
+from spritebuild.shared.transport import at
 
 SECRET, PUBLIC = signed.new_key()
 OUTPUTS = (("image", "image.png"),)

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import Project, safetensors
 
-from spritebuild import digest, pins
+from spritebuild import digest
 from spritebuild.errors import IntegrityError, LockError, PolicyError
-from spritebuild.pins import Pin
+from spritebuild.pinned import pins
+from spritebuild.pinned.pins import Pin
 
 PIN = "lockfiles/models/mine.dvc"
 WEIGHTS = "weights/unet/model.safetensors"

@@ -13,10 +13,10 @@ import pytest
 from shared_races import race
 from shared_servers import SERVERS, Server
 
-from spritebuild.places import Place, Unreachable, remotes, s3, sftp
-from spritebuild.places.distant import Distant
-from spritebuild.places.folder import Folder
-from spritebuild.transport import at
+from spritebuild.shared.places import Place, Unreachable, remotes, s3, sftp
+from spritebuild.shared.places.distant import Distant
+from spritebuild.shared.places.folder import Folder
+from spritebuild.shared.transport import at
 
 # DVC's file systems leave their connections to the interpreter
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from projects import Project, safetensors
 
-from spritebuild import pins
+from spritebuild.pinned import pins
 
 PIN = "lockfiles/models/mine.dvc"
 

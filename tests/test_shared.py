@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from projects import ISLAND, Project, Recorder
 
-from spritebuild import digest, signed, supply
+from spritebuild import digest
 from spritebuild.cli import share
 from spritebuild.errors import IntegrityError, PolicyError, SpritefileError
+from spritebuild.shared import signed, supply
 from spritebuild.spritefile import SharedStore, load
 
 SECRET, PUBLIC = signed.new_key()
@@ -301,9 +302,9 @@ def test_any_trace_is_taken_where_the_spritefile_says_so_and_none_where_it_says_
 
 
 def test_a_listing_that_leads_out_of_its_folder_is_refused(island: Project, shared: Path, tmp_path: Path) -> None:
-    from spritebuild.shared import Shared
+    from spritebuild.shared.store import Shared
+    from spritebuild.shared.transport import Folder
     from spritebuild.store import Store
-    from spritebuild.transport import Folder
 
     listing = digest.canonical({"../../out": "0" * 64})
     name = digest.of_bytes(listing)

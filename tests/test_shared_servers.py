@@ -16,7 +16,7 @@ import pytest
 from projects import ISLAND, Project
 from shared_servers import SERVERS, Server
 
-from spritebuild import signed, supply
+from spritebuild.shared import signed, supply
 
 SECRET, PUBLIC = signed.new_key()
 MANY = 1000 if os.environ.get("SPRITEBUILD_SERVERS") == "all" else 100

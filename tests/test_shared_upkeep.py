@@ -14,9 +14,9 @@ from projects import ISLAND, Project
 from shared_races import race
 from test_shared import PUBLIC, SECRET, STORE, blobs, push, traces
 
-from spritebuild import leases, signed, supply
 from spritebuild.errors import LockError, MachineError, PolicyError
-from spritebuild.places.folder import Folder
+from spritebuild.shared import leases, signed, supply
+from spritebuild.shared.places.folder import Folder
 
 DAY = 86400
 

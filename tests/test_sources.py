@@ -13,7 +13,8 @@ import pytest
 from loopback import Site, serving
 from projects import Project, safetensors
 
-from spritebuild import digest, pins
+from spritebuild import digest
+from spritebuild.pinned import pins
 
 PIN = "lockfiles/models/mine.dvc"
 WEIGHTS = safetensors(bytes(20_000))

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import Project
 
-from spritebuild import lock, tiers
+from spritebuild import lock
 from spritebuild.build import Request, build
 from spritebuild.errors import SpritefileError, UsageError
 from spritebuild.graph import Graph
 from spritebuild.project import of_quality, opened
+from spritebuild.resolution import tiers
 from spritebuild.run import Options
 from spritebuild.spritefile.tiers import PROFILES, Quality, Tier, Tiers
 from spritebuild.status import Status

@@ -17,7 +17,7 @@ import pytest
 from projects import DREAM, ISLAND, PAINT, Project
 
 from spritebuild.graph import Action, Graph, Output, Source
-from spritebuild.sample import sample
+from spritebuild.verification.sample import sample
 
 HEAD = '''
 """A small picture that is not the same every time."""

@@ -97,7 +97,7 @@ def _on_ray(address: str | None, keep_going: bool, threads: int, offline: bool) 
     """What runs actions on a cluster; -j, where it was given, is the most workers of each kind."""
     if offline:
         raise UsageError("--offline and --executor ray contradict each other")
-    from spritebuild.cluster import ADDRESS, OnRay
+    from spritebuild.elsewhere.cluster import ADDRESS, OnRay
 
     context = click.get_current_context()
     said = context.get_parameter_source("jobs") == click.core.ParameterSource.COMMANDLINE

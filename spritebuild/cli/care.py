@@ -76,9 +76,9 @@ def _gc_shared(
     from spritebuild.cli.share import shared_of, unreachable
     from spritebuild.files import machine_errors
     from spritebuild.project import held
-    from spritebuild.supply import opened, require_writing
-    from spritebuild.transport import Unreachable
-    from spritebuild.upkeep import kept, tidy
+    from spritebuild.shared.supply import opened, require_writing
+    from spritebuild.shared.transport import Unreachable
+    from spritebuild.shared.upkeep import kept, tidy
 
     with held(find(file), PlainStatus()) as project, machine_errors():
         said = shared_of(project)

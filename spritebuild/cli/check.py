@@ -219,10 +219,10 @@ def _state(path: Path, state: Path, shown: _Shown) -> list[str | int]:
 
 
 def _check_art(making: _Making, checks: Sequence[str], verbose: bool, as_json: bool) -> None:
-    from spritebuild.assemblies import ART_CHECK
     from spritebuild.limits import art_reports
     from spritebuild.plan import targets
     from spritebuild.project import opened
+    from spritebuild.resolution.assemblies import ART_CHECK
 
     patterns = tuple(f"checks.{name}" for name in checks) or ("checks.*",)
     making.build(patterns)

@@ -36,9 +36,10 @@ def plan(
     as_json: bool,
 ) -> None:
     """Say for every action whether it would run, wait or be reused, and why."""
-    from spritebuild import picks, tiers
+    from spritebuild import picks
     from spritebuild import plan as planning
     from spritebuild.project import of_quality, opened
+    from spritebuild.resolution import tiers
 
     with opened(find(file)) as project:
         if quality is not None:

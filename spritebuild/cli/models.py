@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spritebuild import catalogue, digest, families, pins
+from spritebuild import digest
 from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.cli.progress import PlainStatus
 from spritebuild.cli.weights import chosen, repin
 from spritebuild.errors import IntegrityError, SpritebuildError, UsageError
+from spritebuild.pinned import catalogue, families, pins
 from spritebuild.spritefile import load
 from spritebuild.spritefile.mistakes import alternatives
 
 if TYPE_CHECKING:
-    from spritebuild.pins import Pin
+    from spritebuild.pinned.pins import Pin
+    from spritebuild.pinned.remote import Declaration
     from spritebuild.project import Project
-    from spritebuild.remote import Declaration
 
 UNKNOWN = "unknown"
 FACTS = ("kind", "source", "family", "native", "parameters_m", "size_mb", "licence", "triggers", "note")
@@ -134,8 +135,8 @@ def _verdict(project: Project, pin: Pin) -> tuple[str, SpritebuildError | None]:
 
 
 def _row(project: Project, name: str, declared: Declaration) -> dict[str, Any]:
-    from spritebuild.fits import family
-    from spritebuild.remote import source_of
+    from spritebuild.pinned.remote import source_of
+    from spritebuild.resolution.fits import family
 
     pin = project.pins[name]
     known = catalogue.of(declared)

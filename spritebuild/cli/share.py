@@ -14,9 +14,9 @@ from spritebuild.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from spritebuild.project import Project
-    from spritebuild.shared import Shared
+    from spritebuild.shared.store import Shared
+    from spritebuild.shared.transport import Unreachable
     from spritebuild.spritefile import SharedStore
-    from spritebuild.transport import Unreachable
 
 
 @click.command()
@@ -32,8 +32,8 @@ def push(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     from spritebuild.plan import plan
     from spritebuild.plan import targets as chosen_by
     from spritebuild.project import held
-    from spritebuild.supply import require_writing, share
-    from spritebuild.transport import Unreachable
+    from spritebuild.shared.supply import require_writing, share
+    from spritebuild.shared.transport import Unreachable
 
     started = time.monotonic()
     with held(find(file), PlainStatus()) as project, machine_errors():
@@ -68,8 +68,8 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     from spritebuild.plan import plan
     from spritebuild.plan import targets as chosen_by
     from spritebuild.project import held
-    from spritebuild.supply import bring, opened
-    from spritebuild.transport import Unreachable
+    from spritebuild.shared.supply import bring, opened
+    from spritebuild.shared.transport import Unreachable
 
     with held(path, PlainStatus()) as project, machine_errors():
         said = shared_of(project)
@@ -97,7 +97,7 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
 @json_option
 def store_key(as_json: bool) -> None:
     """Print a new private key, which belongs into the secret SPRITEBUILD_STORE_KEY, and its public key."""
-    from spritebuild.signed import new_key
+    from spritebuild.shared.signed import new_key
 
     private, public = new_key()
     if as_json:
@@ -109,9 +109,9 @@ def store_key(as_json: bool) -> None:
 
 def _pulled_quickly(path: Path) -> Shared | None:
     """What came without loading the project, where that was all; None where the whole pull has to look."""
-    from spritebuild import quick
     from spritebuild.files import machine_errors
-    from spritebuild.transport import Unreachable
+    from spritebuild.shared import quick
+    from spritebuild.shared.transport import Unreachable
 
     try:
         with machine_errors():
@@ -122,7 +122,7 @@ def _pulled_quickly(path: Path) -> Shared | None:
 
 def shared_of(project: Project) -> SharedStore:
     """The declared shared store. Raises UsageError."""
-    from spritebuild.supply import declared
+    from spritebuild.shared.supply import declared
 
     said = declared(project)
     if said is None:

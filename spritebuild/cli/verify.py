@@ -19,7 +19,7 @@ from spritebuild.cli.options import find, json_option, spritefile_option
 from spritebuild.errors import IntegrityError, MachineError, RegressionError, SpritebuildError, StageError, UsageError
 
 if TYPE_CHECKING:
-    from spritebuild.verify import Report, Verdict
+    from spritebuild.verification.verify import Report, Verdict
 
 ELSEWHERE = "with none of what was varied: its code changed without its version, or the shell that built it was another"
 MOST = 20  # stages whose faults are listed
@@ -90,8 +90,8 @@ def verify(
     """
     from spritebuild.cli import report as print_error
     from spritebuild.cli.progress import say, status_for
-    from spritebuild.verify import Request
-    from spritebuild.verify import verify as run_verify
+    from spritebuild.verification.verify import Request
+    from spritebuild.verification.verify import verify as run_verify
 
     told = ctx.get_parameter_source("sample") is click.core.ParameterSource.COMMANDLINE
     if told and everything:
@@ -200,7 +200,7 @@ def document(report: Report) -> dict[str, Any]:
 
 def fault(report: Report) -> SpritebuildError | None:
     """The error that the report amounts to: all that is wrong at once; None if all is well."""
-    from spritebuild.again import WITHOUT_INPUTS
+    from spritebuild.verification.again import WITHOUT_INPUTS
 
     wrong: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in report.of("different", "failed", "damaged"):

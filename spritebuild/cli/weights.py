@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spritebuild import catalogue
 from spritebuild.cli.options import find, spritefile_option
 from spritebuild.cli.progress import PlainStatus, say
 from spritebuild.errors import UsageError
+from spritebuild.pinned import catalogue
 from spritebuild.spritefile import load
 from spritebuild.spritefile.mistakes import alternatives
 
 if TYPE_CHECKING:
+    from spritebuild.pinned.remote import Declaration
     from spritebuild.project import Project
-    from spritebuild.remote import Declaration
 
 
 def chosen(patterns: Sequence[str], wanted: Iterable[str]) -> list[str]:

@@ -12,11 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spritebuild import digest, pins
+from spritebuild import digest
 from spritebuild.graph import Action, Graph, Source
 from spritebuild.licences.expressions import LICENCE_FILE, carries_restrictions, expression
-from spritebuild.pins import Pin
-from spritebuild.remote import shipped, source_of
+from spritebuild.pinned import pins
+from spritebuild.pinned.pins import Pin
+from spritebuild.pinned.remote import shipped, source_of
 from spritebuild.spritefile import Spritefile
 
 TABLES = ("datasets", "vaes", "classifiers", "models", "loras")

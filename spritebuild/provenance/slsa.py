@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from spritebuild import __version__, digest, lock, pins
+from spritebuild import __version__, digest, lock
 from spritebuild.licences import Component
 from spritebuild.licences.flow import without_credentials
-from spritebuild.pins import Pin
+from spritebuild.pinned import pins
+from spritebuild.pinned.pins import Pin
 from spritebuild.project import Project
 from spritebuild.provenance.release import Release
 

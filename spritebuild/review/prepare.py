@@ -10,7 +10,7 @@ from spritebuild.errors import SpritebuildError
 from spritebuild.limits import measuring
 from spritebuild.plan import plan
 from spritebuild.project import Project
-from spritebuild.ranks import RANK
+from spritebuild.resolution.ranks import RANK
 from spritebuild.run import Options
 from spritebuild.status import Status
 

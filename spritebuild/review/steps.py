@@ -19,10 +19,10 @@ from spritebuild.files import machine_errors
 from spritebuild.graph import Action, Output, Source
 from spritebuild.plan import Plan, input_digests, plan
 from spritebuild.project import Project
+from spritebuild.resolution.styles import FINISH
 from spritebuild.review.pixels import Index, files_of, is_png, pages
 from spritebuild.stage import Context
 from spritebuild.store import Damaged
-from spritebuild.styles import FINISH
 from spritebuild.worker import bind
 
 MOST_PAGES = 16  # of a folder that are shown

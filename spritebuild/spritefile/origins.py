@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from spritebuild import catalogue
-from spritebuild.families import FAMILIES
+from spritebuild.pinned import catalogue
+from spritebuild.pinned.families import FAMILIES
 from spritebuild.spritefile.fields import Table, Texts
 
 WAYS = ("builtin", "path", "dvc", "git", "url", "folder", "dataset", "colors", "file", "sprites")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from spritebuild import __version__
-from spritebuild.sources.dvc import can_pull
+from spritebuild.pinned.sources.dvc import can_pull
 from spritebuild.spritefile.declarations import Look, Project, Tables
 from spritebuild.spritefile.mistakes import Mistake, alternatives, say
 

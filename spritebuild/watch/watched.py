@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from spritebuild import digest, idle, lock, pins
+from spritebuild import digest, idle, lock
+from spritebuild.pinned import pins
 from spritebuild.project import Project
 
 LARGEST_TREE = 4096  # folders below one that are watched

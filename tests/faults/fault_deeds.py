@@ -29,7 +29,7 @@ from fault_project import (
 )
 from fault_strace import Run
 
-from spritebuild import signed
+from spritebuild.shared import signed
 
 PUBLIC = signed.public_of(SECRET)
 STORE = f'\n[store]\nurl = "../shared"\ntrusted = ["{PUBLIC}"]\n'

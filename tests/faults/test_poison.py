@@ -22,7 +22,8 @@ from fault_project import SECRET as OURS
 from loopback import Site, serving
 from projects import safetensors
 
-from spritebuild import digest, lock, signed
+from spritebuild import digest, lock
+from spritebuild.shared import signed
 
 # Two blocks of the same md5, by X. Wang, D. Feng, X. Lai and H. Yu, "Collisions for Hash Functions" (2004).
 ONE = bytes.fromhex(

@@ -12,7 +12,7 @@ from loopback import Site, serving
 
 from spritebuild import digest
 from spritebuild.errors import IntegrityError, MachineError
-from spritebuild.sources.http import Http
+from spritebuild.pinned.sources.http import Http
 
 DATA = random.Random(7).randbytes(3_000_000)
 SHA = digest.of_bytes(DATA)

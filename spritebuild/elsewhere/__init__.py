@@ -1,0 +1,1 @@
+"""Actions that run on other machines: who gives them out, and who takes them there."""

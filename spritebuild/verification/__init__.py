@@ -1,0 +1,1 @@
+"""Actions that run again, with all different that must not matter: is every stage reproducible?"""
