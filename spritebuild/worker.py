@@ -181,13 +181,19 @@ def raised(message: Mapping[str, Any], action: str) -> SpritebuildError:
     return error
 
 
-def main() -> None:
-    """The child: read groups, run them, answer."""
+def as_child() -> IO[bytes]:
+    """Have this process die with its parent, and leave Ctrl-C to it; returns where answers go, prints go elsewhere."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is not an answer
+    return answers
+
+
+def main() -> None:
+    """The child: read groups, run them, answer."""
+    answers = as_child()
     groups: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     dropped: set[int] = set()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, groups, dropped), daemon=True).start()

@@ -84,6 +84,19 @@ def static(page: Path, name: str) -> Reply:
     return Reply(200, data, guessed, digest.of_bytes(data))
 
 
+def bytes_at(path: str, page: Path, pixels: Callable[[str], bytes | None]) -> Reply:
+    """What else is served, bytes as they are: pixels by their digest, files of the page. Raises Refused."""
+    if found := PIXELS.fullmatch(path):
+        data = pixels(found[1])
+        if data is None:
+            raise Refused(404, "no such picture here")
+        return Reply(200, data, "image/png", found[1], forever=True)
+    if STATIC.fullmatch(path):
+        with machine_errors():
+            return static(page, path[1:])
+    raise Refused(404, "nothing is here")
+
+
 class Answers(Protocol):
     """What a server serves."""
 
@@ -125,15 +138,7 @@ class Routes:
             raise Refused(500, "the store is damaged", "spritebuild doctor")
         if path in self._writing:
             raise Refused(405, "asked for by POST")
-        if found := PIXELS.fullmatch(path):
-            data = self.session.pixels(found[1])
-            if data is None:
-                raise Refused(404, "no such picture in this review")
-            return Reply(200, data, "image/png", found[1], forever=True)
-        if STATIC.fullmatch(path):
-            with machine_errors():
-                return static(self.page, path[1:])
-        raise Refused(404, "nothing is here")
+        return bytes_at(path, self.page, self.session.pixels)
 
     def write(self, path: str, body: bytes) -> Reply:
         """The answer to a POST. Raises Refused."""

@@ -7,7 +7,6 @@ JSON and answers in lines. It stands apart from the terminal's Ctrl-C, and dies 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import json
 import locale
@@ -29,7 +28,7 @@ from spritebuild.run import Options, run
 from spritebuild.stage import Stages
 from spritebuild.status import Status
 from spritebuild.store import Store
-from spritebuild.worker import PR_SET_PDEATHSIG, failure, import_path, raised
+from spritebuild.worker import as_child, failure, import_path, raised
 
 ASPECTS = ("hash seed", "time zone", "locale", "home", "umask", "environment", "places", "threads", "order")
 # What Python, the loader and the devices' libraries need; and what `SPRITEBUILD_DEVICE` and the like declare.
@@ -245,11 +244,7 @@ class _Telling(Status):
 
 def main() -> None:
     """Read a task, run it, tell what came of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is not an answer
+    answers = as_child()
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_until_the_parent_is_gone, daemon=True).start()
     telling = _Telling(answers)

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spritebuild.files import machine_errors
 from spritebuild.review.guard import Refused
-from spritebuild.review.routes import PAGE, PIXELS, STATIC, Reply, static
+from spritebuild.review.routes import PAGE, Reply, bytes_at, static
 from spritebuild.watch.sheet import Sheet
 
 EVENTS = "text/event-stream; charset=utf-8"
@@ -30,15 +29,7 @@ class Routes:
             return static(self.page, "watch.html")
         if path == "/api/events":
             return Reply(200, type=EVENTS, stream=self._events())
-        if found := PIXELS.fullmatch(path):
-            data = self.sheet.pixels(found[1])
-            if data is None:
-                raise Refused(404, "no such picture on this sheet")
-            return Reply(200, data, "image/png", found[1], forever=True)
-        if STATIC.fullmatch(path):
-            with machine_errors():
-                return static(self.page, path[1:])
-        raise Refused(404, "nothing is here")
+        return bytes_at(path, self.page, self.sheet.pixels)
 
     def write(self, path: str, body: bytes) -> Reply:
         """Nothing is done by asking."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 TIMEOUT = 30  # seconds, where DVC's configuration says none: a build without the shared store is better than none
@@ -44,3 +46,14 @@ class Place(Protocol):
 
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens where there is none."""
+
+
+@contextlib.contextmanager
+def unreachable(name: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds as Unreachable, but for those that are a Place's own; `name` says by what it is reached."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, Unreachable):
+        raise
+    except kinds as error:
+        raise Unreachable(f"{name}: {error}" if name else str(error)) from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from spritebuild.files import sync_folder
-from spritebuild.shared.places import File, Unreachable
+from spritebuild.shared.places import File, Unreachable, unreachable
+
+_errors = functools.partial(unreachable, "", OSError)
 
 
 class Folder:
@@ -86,13 +88,3 @@ class Folder:
             inner = inner.parent
             sync_folder(inner)
         self._durable.add(folder)
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError as error:
-        raise Unreachable(str(error)) from error

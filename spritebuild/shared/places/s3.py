@@ -6,6 +6,7 @@ An object is put by one request, whole or not at all, and the server compares it
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import hmac
 import http.client
@@ -19,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-from spritebuild.shared.places import TIMEOUT, File, Place, Unreachable
+from spritebuild.shared.places import TIMEOUT, File, Place, unreachable
 
 UNDERSTOOD = {"url", "endpointurl", "region", "access_key_id", "secret_access_key", "session_token"}
 MOST = 4 << 30  # bytes that one request may put
@@ -29,6 +30,9 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 ELSEWHERE = ("AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 OWN = {"127.0.0.1", "localhost", "::1"}  # which no proxy leads to
+
+
+_errors = functools.partial(unreachable, "s3", OSError, ValueError, http.client.HTTPException, ElementTree.ParseError)
 
 
 def at(said: Mapping[str, str], otherwise: Callable[[], Place]) -> S3 | None:
@@ -243,13 +247,3 @@ def _fault(data: bytes) -> str:
         page = ElementTree.fromstring(data)
         return f"{_text(page, 'Code')}: {_text(page, 'Message')}".strip(": ")
     return ""
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, Unreachable):
-        raise
-    except (OSError, ValueError, http.client.HTTPException, ElementTree.ParseError) as error:
-        raise Unreachable(f"s3: {error}") from error

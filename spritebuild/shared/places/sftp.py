@@ -6,6 +6,7 @@ The host's name, user, keys, agent and jumps are the business of ssh and of its 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import queue
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from spritebuild.shared.places import TIMEOUT, File, Unreachable
+from spritebuild.shared.places import TIMEOUT, File, Unreachable, unreachable
 
 COMMAND = "SPRITEBUILD_SSH"  # the command to use instead of `ssh`, with its arguments
 UNDERSTOOD = {"url", "user", "port", "keyfile", "timeout"}  # settings of a remote
@@ -33,6 +34,9 @@ OK, EOF, NO_SUCH_FILE = 0, 1, 2
 READING, CREATING = 1, 2 | 8 | 32  # to write, create, and only if it is not there
 SIZE, OWNER, MODE, TIMES, MORE = 1, 2, 4, 8, 1 << 31  # of attributes
 Reply = tuple[int, bytes]
+
+
+_errors = functools.partial(unreachable, "ssh", OSError, struct.error)
 
 
 def at(said: Mapping[str, str]) -> Sftp | None:
@@ -404,13 +408,3 @@ def _attributes(body: bytes, at: int) -> tuple[int, float, bool, int]:
         for _ in range(2 * count):
             _, at = _string(body, at)
     return size, float(since), mode & 0o170000 == 0o040000, at
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, Unreachable):
-        raise
-    except (OSError, struct.error) as error:
-        raise Unreachable(f"ssh: {error}") from error
