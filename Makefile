@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, each of which would compile the engine anew
+
 .PHONY: build test lint faults servers cluster consumers review-page schema pin clean
 
 build: $(READY)  ## the environment, then this repository's own sprites
