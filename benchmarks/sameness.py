@@ -120,6 +120,7 @@ def alone(folder: Path, images: list[tuple[int, str, str, int]], steps: int) -> 
     found = {}
     for batch, dtype, scheduler, number in images:
         params = {"prompt": KINDS[number % len(KINDS)], "seed": number, "steps": steps, "scheduler": scheduler}
+        params["mark"] = True  # as every sprite is declared that does not say otherwise
         image = folder / "image.png"
         action = BoundAction(
             stage.Params.model_validate({**params, "batch": batch, "dtype": dtype}),
