@@ -88,6 +88,13 @@ def median(costs: Sequence[Cost]) -> Cost:
     return Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in Cost.__dataclass_fields__))
 
 
+def aside(path: Path, folder: Path) -> None:
+    """Put a folder out of the way; not deleted: ext4 searches long for a free inode where many were just freed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        path.rename(folder / str(len(list(folder.iterdir()))))
+
+
 def floor() -> float:
     """MB below which `Cost.memory` says nothing: a child's peak counts from its fork, which shares our pages."""
     return _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

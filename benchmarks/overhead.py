@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Case, alternately, ratio, shown, table
+from measure import Case, alternately, aside, ratio, shown, table
 from tools import TOOLS, Spritebuild, Tool, write_spritefile
 
 LOOP = "the stages in a loop"
@@ -63,14 +63,9 @@ def _measure(sprites: int, stages: int, peers: list[type[Tool]], rounds: int, ro
     print(table(headings, rows), flush=True)
 
 
-def _aside(folder: Path) -> None:
-    if folder.exists():
-        folder.rename(folder.with_name(f"{folder.name}-{len(list(folder.parent.iterdir()))}"))
-
-
 def _own(folder: Path, sprites: int, stages: int, jobs: int) -> Case:
     def anew() -> None:
-        _aside(folder)
+        aside(folder, folder.parent / "aside")
         write_spritefile(folder, sprites, polish=stages == 2, sheet=False)
 
     command = [Spritebuild.found() or "spritebuild", "build", f"-j{jobs}"]
@@ -79,7 +74,7 @@ def _own(folder: Path, sprites: int, stages: int, jobs: int) -> Case:
 
 def _loop(folder: Path, sprites: int, stages: int) -> Case:
     def anew() -> None:
-        _aside(folder)
+        aside(folder, folder.parent / "aside")
         folder.mkdir(parents=True)
 
     script = Path(__file__).with_name("alone.py")
@@ -88,7 +83,7 @@ def _loop(folder: Path, sprites: int, stages: int) -> Case:
 
 def _peer(tool: Tool) -> Case:
     def anew() -> None:
-        _aside(tool.folder)
+        aside(tool.folder, tool.folder.parent / "aside")
         tool.start()
 
     return Case([tool.program], tool.folder, before=anew)

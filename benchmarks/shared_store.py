@@ -26,7 +26,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Case, Cost, median, ratio, run, shown, table
+from measure import Case, Cost, aside, median, ratio, run, shown, table
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from projects import ISLAND, Project
@@ -190,13 +190,6 @@ def measured(
         times = [shown(ours.wall), shown(dvc.wall), ratio(rates[0], 1), shown(ours.cpu), shown(dvc.cpu)]
         rows.append((server, f"{what}, {size / 1e6:.1f} MB", verb, *times, ratio(rates[1], 1)))
     return rows
-
-
-def aside(path: Path, folder: Path) -> None:
-    """Put a folder out of the way; not deleted: ext4 searches long for a free inode where many were just freed."""
-    folder.mkdir(exist_ok=True)
-    if path.exists():
-        path.rename(folder / str(len(list(folder.iterdir()))))
 
 
 def below(remote: dict[str, str], name: str) -> dict[str, str]:

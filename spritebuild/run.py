@@ -172,15 +172,16 @@ class _Runner:
                 break
             if not (self.ready or self.done or self.threads or self.elsewhere or any(self.workers.values())):
                 break  # what is left waits for something that failed
-            try:
-                wait = HEAR_EVERY if self.threads or self.options.stop is not None else COMMIT_EVERY
-                self.heard.set()
-                kind, payload = self.events.get(block=not (self.ready or self.done), timeout=wait)
-                self.heard.clear()
-            except queue.Empty:
-                self.heard.clear()
+            wait = HEAR_EVERY if self.threads or self.options.stop is not None else COMMIT_EVERY
+            event = None
+            self.heard.set()
+            with contextlib.suppress(queue.Empty):
+                event = self.events.get(block=not (self.ready or self.done), timeout=wait)
+            self.heard.clear()
+            if event is None:
                 self.store.commit(when_due=True)
             else:
+                kind, payload = event
                 getattr(self, f"_on_{kind}")(*payload)
             while self.done:
                 self._finish(self.done.popleft())
