@@ -6,15 +6,22 @@ Every sprite has a seed of its own, and all of them depend on one file of declar
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import sys
+import tempfile
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from measure import Case, run
+
+from spritebuild import standby
 
 SPEC = "sprites.txt"
 DRAWN = "drawn"
@@ -143,6 +150,27 @@ def write_spritefile(folder: Path, sprites: int, changes: int = 0, *, polish: bo
             file.write(f'\n[sprites.{name}]\nstyle = "plain"\nseed = {seed}\n')
             file.write(f'prompt = "a small glass potion, number {name}, seen from the side"\n')
         file.write('\n[sheets.all]\nsprites = ["*"]\n' if sheet else "")
+
+
+@contextlib.contextmanager
+def standing_by(case: Case) -> Iterator[Callable[[Case], Case]]:
+    """Have spritebuild leave a process that stands by; gives what lets it run a case and counts its CPU time there."""
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        environment = {"XDG_RUNTIME_DIR": folder, standby.MINUTES: "60"}
+        run(replace(case, environment=environment))
+        while len(found := sorted(Path(folder).glob("spritebuild/*"))) < 2:  # its socket, and a file with its pid
+            time.sleep(0.01)
+        pid = int(found[1].read_text())
+        try:
+            yield lambda case: replace(case, environment=environment, helper=lambda: _cpu(pid))
+        finally:
+            os.kill(pid, signal.SIGTERM)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU of a process and of its children that have ended."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 class Ninja(Tool):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 VARIABLES = ("CI", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
 
@@ -19,8 +17,8 @@ def is_of_a_fork(environ: Mapping[str, str]) -> bool:
     """Whether GitHub or GitLab says that what is built comes from another repository; also if it does not say."""
     if environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         try:
-            event: dict[str, Any] = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
-            sides = event["pull_request"]
+            with open(environ["GITHUB_EVENT_PATH"], "rb") as file:
+                sides = json.load(file)["pull_request"]
             return bool(sides["head"]["repo"]["full_name"] != sides["base"]["repo"]["full_name"])
         except (OSError, ValueError, KeyError, TypeError):
             return True

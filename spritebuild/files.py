@@ -17,8 +17,8 @@ MANY = 8  # files from which one flush of the file system is cheaper than an fsy
 DISK = FULL | {errno.EIO, errno.EROFS}  # never a stage's own fault
 
 
-def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: int = 0o644) -> None:
-    """Put `data` under `path`: temp file, fsync, rename, fsync of the folder.
+def write_atomic(path: Path, *data: bytes | memoryview, scratch: Path | None = None, mode: int = 0o644) -> None:
+    """Put `data`, one piece after the other, under `path`: temp file, fsync, rename, fsync of the folder.
 
     The temp file lies in `scratch` where that is on the same file system, so that a kill leaves nothing beside `path`.
     """
@@ -26,9 +26,10 @@ def write_atomic(path: Path, data: bytes, *, scratch: Path | None = None, mode: 
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for piece in data:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -66,12 +66,12 @@ class PartDelivery(Delivery):
         part = self.project.part
         assert part is not None
         root, locked, scratch = self.project.root, self.project.known.lock, self.project.store.scratch
-        differs = part.lines.replaced(locked, self.entries)
+        differs = part.lines.replace(locked, self.entries)
         unnamed = {entry.platform for entry in locked.values()} - {entry.platform for entry in self.entries.values()}
         if self.platforms or unnamed:
             lock.write_platforms(root, self.platforms, (), scratch, elsewhere=part.lines.names_platform)
         if differs:
-            write_atomic(root / lock.PATH, bytes(part.lines.data), scratch=scratch)
+            write_atomic(root / lock.PATH, *part.lines.pieces, scratch=scratch)
 
     def _key(self, id: str) -> str | None:
         return super()._key(id) or self.project.store.described_key(id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class Lines:
     def __init__(self, root: Path) -> None:
         with (root / lock.PATH).open("rb") as file:
             empty = os.fstat(file.fileno()).st_size == 0
-            self.data: bytes | mmap.mmap = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._data: bytes | mmap.mmap = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.pieces: list[bytes | memoryview] = [memoryview(self._data)]  # of the lock, copying nothing
 
     def find(self, paths: Iterable[str]) -> dict[str, Entry]:
         """The entries of these paths, where there are any. Raises LockError on a damaged line that is met."""
@@ -27,32 +29,34 @@ class Lines:
             path: entry
             for _, start, end in places
             if end > start
-            for path, entry in lock.parse(self.data[start:end]).items()
+            for path, entry in lock.parse(self._data[start:end]).items()
         }
 
     def names_platform(self, name: str) -> bool:
         """Whether an entry was made on this class of machine."""
-        return self.data.find(b'"platform":' + digest.canonical(name)) >= 0
+        said = re.compile(re.escape(b'"platform":' + digest.canonical(name)))
+        return any(said.search(piece) for piece in self.pieces)
 
-    def replaced(self, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> bool:
-        """Put new entries into the places of old ones, in memory; says whether that changes anything."""
-        pieces: list[bytes] = []
+    def replace(self, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> bool:
+        """Put new entries into the places of old ones, once, in memory; says whether that changes anything."""
+        whole = memoryview(self._data)
+        pieces: list[bytes | memoryview] = []
         done = 0
         for path in sorted({path for path in (*old, *new) if old.get(path) != new.get(path)}):
             start, end = self._place(path)
-            pieces += [self.data[done:start], lock.text([new[path]]).encode() if path in new else b""]
+            pieces += [whole[done:start], lock.text([new[path]]).encode() if path in new else b""]
             done = end
         if pieces:
-            self.data = b"".join([*pieces, self.data[done:]])
+            self.pieces = [*pieces, whole[done:]]
         return bool(pieces)
 
     def _place(self, path: str) -> tuple[int, int]:
         """Where the line of a path begins and ends, the line end included; both where it would be, if it is not."""
-        low, high = 0, len(self.data)
+        low, high = 0, len(self._data)
         while low < high:
-            start = self.data.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = self.data.find(b"\n", start) + 1 or len(self.data)
-            found = json.loads(self.data[start:end])["path"]
+            start = self._data.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            end = self._data.find(b"\n", start) + 1 or len(self._data)
+            found = json.loads(self._data[start:end])["path"]
             if found == path:
                 return start, end
             low, high = (end, high) if found < path else (low, start)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from projects import ISLAND, Project, safetensors
 
-from spritebuild import ci
+from spritebuild import ci, standby
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if ci.is_ci(os.environ) else "here")
 for name in ci.VARIABLES:
     os.environ.pop(name, None)  # what people do is tested on build servers too
+os.environ[standby.MINUTES] = "0"  # every command runs in the process that is started for it
 
 
 LONG = (

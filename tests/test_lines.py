@@ -31,8 +31,8 @@ def test_replaced_lines_give_the_lock_of_all_entries(
         assert old == {path: entry for path, entry in before.items() if path in asked}
         after = {path: entry for path, entry in new.items() if path not in gone}
         expected = lock.text({**{p: e for p, e in before.items() if p not in asked}, **after}.values()).encode()
-        changes = lines.replaced(old, after)
-        assert lines.data[:] == expected
+        changes = lines.replace(old, after)
+        assert b"".join(lines.pieces) == expected
         assert changes == (old != after)
 
 

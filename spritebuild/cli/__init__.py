@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from spritebuild import __version__
+from spritebuild import __version__, standby
 from spritebuild.errors import Interrupted, MachineError, SpritebuildError, printable
 
 COMMANDS = {
@@ -96,12 +96,20 @@ def cli() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; every error ends as text on stderr and an exit code."""
+    """Run the command line; where somebody builds at a terminal, a process that stands by for the next is left."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    code = run(arguments)
+    if "spritebuild.build" in sys.modules:
+        standby.start(arguments)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; every error ends as text on stderr and as the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     gc.set_threshold(GARBAGE, 50, 50)  # by default a quarter of a large project's loading is looking for garbage
-    arguments = list(sys.argv[1:] if args is None else args)
     try:
-        ended = cli.main(arguments, prog_name="spritebuild", standalone_mode=False)
+        ended = cli.main(list(arguments), prog_name="spritebuild", standalone_mode=False)
         code = ended if isinstance(ended, int) else 0  # click returns what Exit was raised with
     except click.exceptions.Exit as error:
         code = error.exit_code
@@ -120,7 +128,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has no place
         code = report(MachineError(f"stdout cannot be written to: {error.strerror}"), arguments)
-    sys.exit(code)
+    return code
 
 
 def report(error: SpritebuildError, arguments: Sequence[str] = ()) -> int:
