@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 
-from spritebuild import __version__, ci
+from spritebuild import __version__, ci, sockets
 
 TYPE_CHECKING = False  # as typing's, which takes time to load
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ MINUTES = "SPRITEBUILD_STANDBY"  # how long the process stays after the last com
 USUAL_MINUTES = 10.0  # where somebody works at a terminal
 COMMANDS = ("build", "check", "plan", "why")
 INHERITED = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")  # read when a process starts
-LONGEST = 100  # bytes of a socket's name
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -63,26 +62,6 @@ def likeness() -> str:
     return json.dumps([python, sorted(environ.items()), rights, share, place])
 
 
-def place_of(alike: str) -> str:
-    """Where a process of this likeness listens, in a folder that is nobody else's. Raises OSError if there is none."""
-    import hashlib
-    import stat
-
-    folder = _folder()
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{folder} is not this user's alone")
-    place = f"{folder}/{hashlib.sha256(alike.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}"
-    if len(os.fsencode(place)) > LONGEST:
-        raise OSError(f"{place} is too long for a socket's name")
-    return place
-
-
-def _folder() -> str:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return f"{runtime}/spritebuild" if runtime else f"/tmp/spritebuild-{os.getuid()}"
-
-
 def ask(arguments: Sequence[str]) -> int | None:
     """Have these arguments run by the process that stands by; returns the exit code, or None where there is none.
 
@@ -94,7 +73,7 @@ def ask(arguments: Sequence[str]) -> int | None:
 
     try:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(place_of(likeness()))
+        connection.connect(sockets.place(likeness()))
         folder = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return None
@@ -129,10 +108,9 @@ def start(arguments: Sequence[str]) -> None:
     if not _may(arguments) or not (stay := minutes(os.environ, terminal=sys.stderr.isatty())):
         return
     with contextlib.suppress(OSError):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(_folder(), 0o700)
+        place = sockets.place(likeness(), make=True)
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "spritebuild.cli.standby", place_of(likeness()), str(stay)],
+            [sys.executable, "-P", "-m", "spritebuild.cli.standby", place, str(stay)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

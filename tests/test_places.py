@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +125,26 @@ def test_a_host_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Unreachable, match=r"(?i)ssh.*refused"):
             place.files("blobs")
+
+
+def test_a_connection_is_kept_for_whoever_asks_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SERVERS["ssh"](tmp_path) as server:
+
+        def connections() -> int:
+            """After somebody has looked there once more."""
+            server.configure(tmp_path)
+            assert at("remote://team", tmp_path).folders("") == []
+            gc.collect()
+            return (tmp_path / "log").read_text("utf-8", "replace").count("Accepted publickey")
+
+        assert [connections(), connections()] == [1, 1]
+        *options, _, host, _ = at("remote://team", tmp_path).command  # type: ignore[attr-defined]
+        said = subprocess.run([*options, "-O", "check", host], capture_output=True, encoding="utf-8").stderr
+        os.kill(int(said.partition("pid=")[2].partition(")")[0]), signal.SIGKILL)
+        assert [connections(), connections()] == [2, 2]  # the socket that it left is in nobody's way
+        subprocess.run([*options, "-O", "exit", host], capture_output=True, check=True)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none" / "such"))
+        assert [connections(), connections()] == [3, 4]  # a folder of one's own is what it takes
 
 
 def test_what_only_dvc_understands_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

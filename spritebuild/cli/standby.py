@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spritebuild import cli, standby
+from spritebuild import cli, sockets, standby
 from spritebuild.check.looks import looks_of
 from spritebuild.stage import BUILT_IN, Stages
 
@@ -40,7 +40,7 @@ PIXEL = bytes.fromhex(
 def main() -> None:
     """Stand by."""
     place, minutes = sys.argv[1], float(sys.argv[2])
-    if standby.place_of(standby.likeness()) != place:
+    if sockets.place(standby.likeness()) != place:
         return
     lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -20,10 +20,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from spritebuild import sockets
 from spritebuild.shared.places import TIMEOUT, File, Unreachable, unreachable
 
 COMMAND = "SPRITEBUILD_SSH"  # the command to use instead of `ssh`, with its arguments
 UNDERSTOOD = {"url", "user", "port", "keyfile", "timeout"}  # settings of a remote
+KEPT = 60  # seconds that ssh keeps a connection that nobody uses
 CHUNK = 32 << 10  # bytes of a request that every server takes
 LARGE_CHUNK = 255 << 10  # that OpenSSH's takes
 AHEAD = 2 << 20  # bytes asked for before the first of them are here
@@ -58,7 +60,20 @@ def at(said: Mapping[str, str]) -> Sftp | None:
         command += ["-p", str(port)]
     if keyfile := said.get("keyfile"):
         command += ["-i", os.path.expanduser(keyfile), "-o", "IdentitiesOnly=yes"]
+    command += _sharing(" ".join([*command, url.hostname]))
     return Sftp([*command, "-s", url.hostname, "sftp"], unquote(url.path) or ".")
+
+
+def _sharing(name: str) -> list[str]:
+    """Options by which ssh keeps a connection of this name for a while: to make one takes longer than a small pull."""
+    try:
+        place = sockets.place(name, make=True)
+    except OSError:
+        return []
+    if place.split() != [place] or '"' in place:
+        return []  # ssh would take it for several words
+    options = {"ControlMaster": "auto", "ControlPersist": str(KEPT), "ControlPath": place.replace("%", "%%")}
+    return [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
 
 
 class Sftp:
