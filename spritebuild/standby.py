@@ -19,6 +19,7 @@ from spritebuild import __version__, ci, sockets
 
 TYPE_CHECKING = False  # as typing's, which takes time to load
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
@@ -71,23 +72,13 @@ def ask(arguments: Sequence[str]) -> int | None:
         return None
     import socket
 
-    try:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(sockets.place(likeness()))
-        folder = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    said = {"arguments": list(arguments), "program": sys.argv[0], "path": sys.path, "environ": dict(os.environ)}
-    data = json.dumps(said).encode()
-    with connection, connection.makefile("rb") as answers:
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
         try:
-            socket.send_fds(connection, [len(data).to_bytes(4, "big")], [0, 1, 2, folder])
-            connection.sendall(data)
+            connection.connect(sockets.place(likeness()))
+            _hand_over(connection, arguments)
             pid = answers.readline()
         except OSError:
-            return None  # it ended meanwhile
-        finally:
-            os.close(folder)
+            return None  # there is none, or it ended meanwhile
         if not pid:
             return None
         code = b""
@@ -99,6 +90,20 @@ def ask(arguments: Sequence[str]) -> int | None:
 
         raise MachineError("the process that stood by was killed", hint="run the command again")
     return int(code)
+
+
+def _hand_over(connection: socket.socket, arguments: Sequence[str]) -> None:
+    """Send what a command is run with, and this process's streams and folder."""
+    from socket import send_fds
+
+    said = {"arguments": list(arguments), "program": sys.argv[0], "path": sys.path, "environ": dict(os.environ)}
+    data = json.dumps(said).encode()
+    folder = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        send_fds(connection, [len(data).to_bytes(4, "big")], [0, 1, 2, folder])
+        connection.sendall(data)
+    finally:
+        os.close(folder)
 
 
 def start(arguments: Sequence[str]) -> None:

@@ -65,9 +65,12 @@ def main() -> None:
                 if loaded != _signatures():
                     break
                 if os.fork() == 0:
-                    listener.close()
-                    os.close(lock)
-                    _serve(connection)
+                    try:
+                        listener.close()
+                        os.close(lock)
+                        _serve(connection)
+                    finally:
+                        os._exit(1)  # who asked has gone already
     for gone in (place, f"{place}.lock"):  # in this order: who finds no lock may listen
         Path(gone).unlink(missing_ok=True)
 
