@@ -26,6 +26,7 @@ from spritebuild.shared.lookup import lookup
 from spritebuild.shared.supply import declared, share, supply, writes_after_builds
 from spritebuild.shared.transport import Unreachable
 from spritebuild.spans import timed
+from spritebuild.spritefile import Budget
 from spritebuild.spritefile.tiers import Quality
 from spritebuild.status import Status
 from spritebuild.store import Damaged
@@ -44,6 +45,7 @@ class Request:
     options: Options = field(default_factory=Options)
     checks: bool = False  # whether this is for the checks of the art, and nothing else
     offline: bool = False
+    expensive: bool = False  # whether it may cost more than the budget
     quality: Quality | None = None  # of all sprites, whatever is declared: they are installed apart
     elsewhere: Callable[[Project], Executor] | None = None  # who runs what has to run, if not this machine
 
@@ -133,6 +135,8 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if not request.offline:
         with machine_errors(), timed(spans, "pull"):
             todo = supply(project, todo, planned, status)
+    if not request.expensive:
+        _keep_to_budget(project, todo, status)
     with timed(spans, "fetch"):
         sources = fetch(project, todo)
     reasons = {d.action: d.reason for d in todo.to_run() if d.reason != NEW and not d.reason.startswith(WAITS)}
@@ -188,6 +192,14 @@ def _build(project: Project, request: Request, status: Status, started: float) -
     if whole and project.quality is None:
         _remember_idle(project, delivery)
     return _summary(started, ran=len(result.ran), installed=delivery.installed, removed=delivery.removed)
+
+
+def _keep_to_budget(project: Project, todo: Plan, status: Status) -> None:
+    if project.spritefile.budget != Budget():
+        from spritebuild.cost import keep_to_budget
+
+        for dark in keep_to_budget(project, todo):
+            status.warning(f"[budget] cannot tell {dark}")
 
 
 def _share(project: Project, chosen: frozenset[str], status: Status) -> None:

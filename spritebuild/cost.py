@@ -118,6 +118,48 @@ def estimate(project: Project, decided: Plan) -> Cost:
     return Cost(tuple(rows), sprites, hours, bought, table)
 
 
+def keep_to_budget(project: Project, decided: Plan) -> list[str]:
+    """Refuse a plan that will cost more than the spritefile's budget; returns what of it cannot be told.
+
+    What is not known at all costs what others state of such work, if anybody does. Raises UsageError.
+    """
+    budget = project.spritefile.budget
+    ran = {project.graph.actions[decision.action].stage for decision in decided.to_run()}
+    if (budget.hours is None and budget.price is None) or all(project.stages[kind].device == "cpu" for kind in ran):
+        return []
+    cost = estimate(project, decided)
+    spent = {device: hours for device, (hours, _) in cost.hours.items()}
+    for row in cost.rows:
+        if row.stated is not None:
+            spent[row.stated.gpu] = spent.get(row.stated.gpu, 0.0) + row.actions * row.stated.hours[1]
+    offers = {device: cost.prices.of(device) for device in spent}
+    hour = {
+        device: max(offer.hour[1] for offer in found if offer.own or not any(each.own for each in found))
+        for device, found in offers.items()
+        if found
+    }
+    hours, price = math.fsum(spent.values()), math.fsum(spent[device] * hour[device] for device in hour)
+    unit = cost.prices.currency
+    over = []
+    if budget.hours is not None and hours > budget.hours:
+        over.append(("hours", f"{hours:.3g}, and the budget is {budget.hours:g}"))
+    if budget.price is not None and price > budget.price:
+        over.append(("price", f"{price:.2f} {unit} by the dearest offer, and the budget is {budget.price:g} {unit}"))
+    if over:
+        raise UsageError(
+            "this build would cost more than [budget] allows",
+            where=project.spritefile.files[0].path,
+            facts=over,
+            hint="spritebuild plan --cost says what it is made of; build fewer targets, or say --yes-expensive",
+        )
+    unknown = sum(row.actions for row in cost.rows if row.accelerator and row.seconds is None and row.stated is None)
+    dark = [f"what {unknown:,} of its actions take: say [cost.rates]"] if unknown else []
+    if budget.price is not None:
+        free = sorted(device for device in spent if device not in hour and device != "cpu")
+        dark += [f"the price of {device or 'a device unnamed'}: say [cost.providers]" for device in free]
+    return dark
+
+
 def _declared(kind: str, accelerator: bool, count: int, rate: Rate) -> Row:
     low, high = rate.seconds
     spread = (count * low, count * high) if high > low else None

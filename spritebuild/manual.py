@@ -52,11 +52,13 @@ _TABLES = {
     "quality": "Tier",
     "store": "SharedStore",
     "cost": "Cost",
+    "budget": "Budget",
 }
 _HEADINGS = {
     "project": "[project]",
     "store": "[store]",
     "cost": "[cost]",
+    "budget": "[budget]",
     "quality": "[quality.draft]` and `[quality.high]",
 }
 _INTRODUCTION = """\

@@ -45,9 +45,10 @@ class Prices:
     stated: Mapping[str, Stated]
 
     def of(self, device: str) -> list[Offer]:
-        """The offers for a device as it calls itself, such as NVIDIA A100-SXM4-40GB."""
+        """The offers for a device as it calls itself, such as NVIDIA A100-SXM4-40GB; for A100, those for any A100."""
         words = _words(device)
-        return [offer for offer in self.offers if _words(offer.gpu) <= words]
+        exact = [offer for offer in self.offers if _words(offer.gpu) <= words]
+        return exact or [offer for offer in self.offers if words and words <= _words(offer.gpu)]
 
 
 def _words(name: str) -> set[str]:

@@ -392,6 +392,9 @@ def files(root: Path, folder: str) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in found if path.is_file()}
 
 
+SINGLE = ("project", "check", "policy", "store", "cost", "budget")
+
+
 def toml(document: Mapping[str, Any]) -> str:
     """A spritefile of a dict: [project] and tables such as [sprites.potion]; what is deeper is written inline."""
     lines = []
@@ -400,7 +403,7 @@ def toml(document: Mapping[str, Any]) -> str:
             lines.append(f"{key} = {_inline(value)}")
     for table, rows in document.items():
         if isinstance(rows, Mapping):
-            for name, row in [("", rows)] if table in ("project", "check", "policy", "store", "cost") else rows.items():
+            for name, row in [("", rows)] if table in SINGLE else rows.items():
                 lines.append(f"[{table}{name and '.' + name}]")
                 lines += [f"{key} = {_inline(value)}" for key, value in row.items()]
     return "\n".join(lines) + "\n"

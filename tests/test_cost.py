@@ -161,3 +161,64 @@ def test_a_range_holds_its_middle(seconds: list[float], count: int) -> None:
     assert (spread is None) == (len(seconds) == 1)
     if spread is not None:
         assert 0 <= spread[0] <= middle * (1 + 1e-9) + 1e-9 and middle <= spread[1] * (1 + 1e-9) + 1e-9
+
+
+def test_a_build_beyond_the_budget_is_refused_before_it_begins(dreams: Project) -> None:
+    dreams.edit("cost", {**rate(seconds=1800), "providers": {"studio": {"A100": 2}}})  # 3 hours, 6 USD
+    for budget, said in (({"hours": 2.9}, "3, and the budget is 2.9"), ({"price": 5}, "6.00 USD by the dearest")):
+        refused = dreams.edit("budget", budget).cli("build")
+        assert refused.returncode == 2 and said in refused.stderr and "--yes-expensive" in refused.stderr
+        assert not dreams.assets() and not dreams.blobs()
+    assert dreams.cli("build", "sprites.coin-0").returncode == 0  # 1 USD
+    assert dreams.cli("build", "--yes-expensive").returncode == 0
+    assert dreams.cli("build").returncode == 0  # nothing is left to pay
+
+
+@pytest.mark.parametrize("budget", [{"hours": 3}, {"price": 6}, {"hours": 3, "price": 6}, {}])
+def test_a_build_within_the_budget_says_nothing_of_it(dreams: Project, budget: dict[str, float]) -> None:
+    dreams.edit("cost", {**rate(seconds=1800), "providers": {"studio": {"A100": 2}}}).edit("budget", budget)
+    built = dreams.cli("build")
+    assert built.returncode == 0 and "budget" not in built.stderr
+
+
+def test_what_a_budget_cannot_tell_is_a_warning(dreams: Project) -> None:
+    built = dreams.edit("budget", {"price": 5}).cli("build")
+    assert built.returncode == 0 and "[budget] cannot tell what 6 of its actions take" in built.stderr
+    built = dreams.edit("cost", rate(device="Abacus")).cli("build", "--rebuild")
+    assert built.returncode == 0 and "[budget] cannot tell the price of Abacus" in built.stderr
+
+
+def test_a_budget_takes_what_others_state_for_a_training_that_nobody_measured(dreams: Project) -> None:
+    for kind, hours in (("train-lora", 4), ("train-diffusion", 500)):
+        assert prices.read().stated[kind].hours[1] == hours
+    table = """
+        as_of = "today"
+        source = "nobody"
+        [providers.studio]
+        gpus = { "A100 40GB" = 2, "A100 80GB" = 3, "H100" = 9 }
+        [stated.dream]
+        hours = [1, 2]
+        gpu = "A100"
+        source = "somebody"
+    """
+    dreams.file("ours.toml", table)
+    dreams.edit("cost", {"prices": "ours.toml"}).edit("budget", {"price": 35.9})  # 6 * 2 h * 3 USD
+    refused = dreams.cli("build")
+    assert refused.returncode == 2 and "36.00 USD" in refused.stderr
+    assert dreams.edit("budget", {"price": 36, "hours": 12}).cli("build").returncode == 0
+
+
+def test_a_changed_sprite_is_held_to_the_budget_too(dreams: Project) -> None:
+    dreams.edit("cost", rate(seconds=3600)).edit("budget", {"hours": 1})
+    dreams.edit("sprites.moon", {"style": "base", "prompt": "moon"})
+    assert dreams.cli("build", "--yes-expensive").returncode == 0
+    for hours, prompt, code in ((0.9, "full moon", 2), (1, "new moon", 0), (1, "half moon", 0)):
+        dreams.edit("budget", {"hours": hours}).edit("sprites.moon.prompt", prompt)
+        assert dreams.cli("build").returncode == code
+
+
+@pytest.mark.parametrize("said", [{"hours": -1}, {"price": "much"}, {"dollars": 3}])
+def test_a_wrong_budget_is_named_with_its_line(dreams: Project, said: dict[str, Any]) -> None:
+    refused = dreams.edit("budget", said).cli("build")
+    assert refused.returncode == 2 and f"{next(iter(said))} = " in refused.stderr
+    assert "spritefile.toml:15:" in refused.stderr

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spritebuild import idle
-from spritebuild.cli.options import find, json_option, quality_option, spritefile_option
+from spritebuild.cli.options import expensive_option, find, json_option, quality_option, spritefile_option
 from spritebuild.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--rebuild", is_flag=True, help="Run the targets' actions again, whatever is known of them.")
 @click.option("--locked", is_flag=True, help="Fail, exit code 3, unless the lock says what the spritefile says.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail, exit code 5, where that would be needed.")
+@expensive_option
 @quality_option
 @click.option(
     "--profile", type=click.Path(path_type=Path, dir_okay=False), help="Write what took how long, for Perfetto."
@@ -50,6 +51,7 @@ def build(
     rebuild: bool,
     locked: bool,
     offline: bool,
+    yes_expensive: bool,
     quality: Quality | None,
     profile: Path | None,
     executor: str,
@@ -84,7 +86,16 @@ def build(
     with status_for(quiet=quiet, as_json=as_json) as status:
         elsewhere = _on_ray(ray_address, keep_going, threads, offline) if executor == "ray" else None
         options = Options(jobs, keep_going, threads, spans=spans)
-        request = Request(targets, rebuild, locked, options, offline=offline, quality=quality, elsewhere=elsewhere)
+        request = Request(
+            targets,
+            rebuild,
+            locked,
+            options,
+            offline=offline,
+            expensive=yes_expensive,
+            quality=quality,
+            elsewhere=elsewhere,
+        )
         try:
             status.ended(run_build(path, request, status, seen))
         finally:

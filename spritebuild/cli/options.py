@@ -30,6 +30,13 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(command)
 
 
+def expensive_option(command: F) -> F:
+    """`--yes-expensive`: whatever the budget says."""
+    return click.option("--yes-expensive", is_flag=True, help="Build although it will cost more than [budget] allows.")(
+        command
+    )
+
+
 def quality_option(command: F) -> F:
     """`--quality Q`: all sprites in that quality, whatever is declared."""
     return click.option(

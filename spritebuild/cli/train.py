@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from spritebuild.cli.options import find, json_option, spritefile_option
+from spritebuild.cli.options import expensive_option, find, json_option, spritefile_option
 from spritebuild.errors import UsageError
 
 SHORT = {"rank": int, "alpha": float, "steps": int, "epochs": int, "batch": int, "learning-rate": float, "seed": int}
@@ -34,6 +34,7 @@ def _with_short(command: Any) -> Any:
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A param of train-lora, as TOML.")
 @click.option("--data", "data", multiple=True, metavar="KEY=VALUE", help="A param of dataset, as TOML.")
 @click.option("--rebuild", is_flag=True, help="Train again, whatever is known.")
+@expensive_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @json_option
 def train_lora(
@@ -46,6 +47,7 @@ def train_lora(
     params: tuple[str, ...],
     data: tuple[str, ...],
     rebuild: bool,
+    yes_expensive: bool,
     quiet: bool,
     as_json: bool,
     **short: Any,
@@ -69,7 +71,8 @@ def train_lora(
                     hint="edit the spritefile; or leave NAME out, and say --model, --dataset and --out",
                 )
             target = name.removeprefix("loras.")
-            request = Request((f"loras.{target}",), rebuild, options=Options(1, threads=threads))
+            options = Options(1, threads=threads)
+            request = Request((f"loras.{target}",), rebuild, options=options, expensive=yes_expensive)
             summary = declared(find(file), target, request, status, out)
         else:
             if model is None or dataset is None or out is None:

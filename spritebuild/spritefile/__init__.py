@@ -34,11 +34,12 @@ from spritebuild.spritefile.declarations import (
 from spritebuild.spritefile.mistakes import Mistake, explain, say
 from spritebuild.spritefile.origins import Dvc, Git
 from spritebuild.spritefile.references import PATH_HINT, Draft, check, check_relative, inside
-from spritebuild.spritefile.rules import Check, Cost, Policy, Rate, SharedStore
+from spritebuild.spritefile.rules import Budget, Check, Cost, Policy, Rate, SharedStore
 from spritebuild.spritefile.source import SourceFile, dotted, point, read
 from spritebuild.spritefile.tiers import Tiers
 
 __all__ = [
+    "Budget",
     "Check",
     "Classifier",
     "Cost",
@@ -96,6 +97,7 @@ class Spritefile:
     store: SharedStore | None = None
     quality: Tiers = field(default_factory=Tiers)
     cost: Cost = field(default_factory=Cost)
+    budget: Budget = field(default_factory=Budget)
 
     def triggers(self, lora: str) -> tuple[str, ...]:
         """The words that wake a lora: those that were said or, of one trained here, those of its dataset."""
@@ -144,6 +146,7 @@ def load(path: Path) -> Spritefile:
         store=document.store,
         quality=document.quality,
         cost=document.cost,
+        budget=document.budget,
     )
 
 
@@ -163,7 +166,14 @@ def part(path: Path, files: Sequence[tuple[SourceFile, dict[str, Any]]]) -> Spri
     draft = Draft(root, path.resolve(), project, Tables.model_construct(None, **declared), declared)
     if any(True for _ in check(draft)):
         raise ValueError(path)
-    kinds: dict[str, type[BaseModel]] = {"policy": Policy, "check": Check, "store": SharedStore, "quality": Tiers}
+    kinds: dict[str, type[BaseModel]] = {
+        "policy": Policy,
+        "check": Check,
+        "store": SharedStore,
+        "quality": Tiers,
+        "cost": Cost,
+        "budget": Budget,
+    }
     said = {key: kind.model_validate(main[key]) for key, kind in kinds.items() if key in main}
     include = tuple(main.get("include", ()))
     tables: dict[str, Any] = {**declared, **said}

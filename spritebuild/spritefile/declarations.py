@@ -35,7 +35,7 @@ from spritebuild.spritefile.fields import (
     weights_file,
 )
 from spritebuild.spritefile.origins import Address, Dvc, Family, Files, Git, Known, Origin, one_of
-from spritebuild.spritefile.rules import Check, Cost, Policy, Rank, SharedStore
+from spritebuild.spritefile.rules import Budget, Check, Cost, Policy, Rank, SharedStore
 from spritebuild.spritefile.tiers import Profile, Quality, Tiers
 
 VERSION = 1
@@ -440,6 +440,7 @@ class Document(Tables):
     store: SharedStore | None = Field(None, description="The store that a team shares.")
     quality: Tiers = Field(Tiers(), description="What the qualities draft and high mean.")
     cost: Cost = Field(Cost(), description="What `plan --cost` goes by, beside what was measured.")
+    budget: Budget = Field(Budget(), description="What one build may cost.")
 
 
 DECLARED: dict[str, type[Table]] = {

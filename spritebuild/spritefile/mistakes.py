@@ -16,7 +16,7 @@ from spritebuild.errors import printable
 from spritebuild.spritefile.declarations import DECLARED, Document, LoraUse, Project, Tables
 from spritebuild.spritefile.fields import Table
 from spritebuild.spritefile.origins import Dvc, Git
-from spritebuild.spritefile.rules import Check, Cost, Policy, Rank, Rate, SharedStore
+from spritebuild.spritefile.rules import Budget, Check, Cost, Policy, Rank, Rate, SharedStore
 
 LONGEST_VALUE = 60
 MOST_LISTED = 8
@@ -217,6 +217,8 @@ def _table(path: tuple[str | int, ...], document: type[Tables]) -> type[Table]:
             return SharedStore
         case ("cost",):
             return Cost
+        case ("budget",):
+            return Budget
         case ("cost", "rates", _):
             return Rate
         case (_, _, "rank"):

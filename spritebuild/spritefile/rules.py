@@ -79,6 +79,13 @@ class Cost(Table):
     rates: dict[Name, Rate] = Field({}, description="How long actions take, by stage; they win over measurements.")
 
 
+class Budget(Table):
+    """What one build may cost, as `plan --cost` estimates it; one that costs more is refused before it begins."""
+
+    hours: Amount | None = Field(None, description="The most hours of accelerators.")
+    price: Amount | None = Field(None, description="The most that these hours may cost, in the currency of the prices.")
+
+
 Gate = Literal["ignore", "report", "fail"]
 
 

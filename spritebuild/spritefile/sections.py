@@ -15,7 +15,10 @@ from typing import Any
 from spritebuild.spritefile.scan import LARGEST_FILE, OPAQUE, scan
 
 SPRITES = "sprites"
-TABLES = "project|policy|check|store|datasets|vaes|classifiers|evaluations|models|loras|palettes|styles|sheets|exports"
+TABLES = (
+    "project|policy|check|store|quality|cost|budget|"
+    "datasets|vaes|classifiers|evaluations|models|loras|palettes|styles|sheets|exports"
+)
 # What begins a part: a sprite's own header, or any of another table. No value looks like one, so no list holds such a
 # line; a string of several lines may.
 BORDER = re.compile(
