@@ -246,3 +246,14 @@ def test_no_roster_is_left_where_the_lock_says_something_else(island: Project, s
     push(island)
     assert not (shared / "rosters").exists()
     assert signed.public_of(SECRET) == PUBLIC
+
+
+def test_a_store_that_is_not_there_is_an_error_even_if_nothing_can_be_asked_for(
+    island: Project, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    finished = island.cli("pull", SPRITEBUILD_STORE=str(store))
+    assert finished.returncode == 5 and "no such folder" in finished.stderr
+    store.mkdir()
+    finished = island.cli("pull", SPRITEBUILD_STORE=str(store))
+    assert finished.returncode == 0 and "[store] trusted names no key" in finished.stderr

@@ -83,6 +83,8 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
                 lambda: plan(project.graph, project.known, chosen),
                 shared,
             )
+            if todo.to_run() and not shared.count.asked:
+                shared.place.folders("")  # whether it is there at all
         except Unreachable as why:
             raise unreachable(said, why) from None
         project.store.settle()
@@ -90,6 +92,8 @@ def pull(targets: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     _tell("pulled", shared, started, as_json, to_run=left)
     if left and not as_json:
         say(f"{left} action{'s' * (left > 1)} that it does not have would still run")
+        if said.traces == "signed" and not said.trusted:
+            say("no trace was looked for, since [store] trusted names no key: spritebuild store-key makes one")
     shared.raise_faults()
 
 
