@@ -124,6 +124,10 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: nothing is left to say to it
         code = 0
     except OSError as error:
+        if error.filename is not None and error.errno in (errno.EIO, errno.EACCES, errno.EPERM):
+            from spritebuild.files import of_os_error
+
+            return report(of_os_error(error), arguments)
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has no place

@@ -175,3 +175,11 @@ def test_what_cannot_be_read_is_an_error_and_never_taken_for_something_else(
 ) -> None:
     every = [("READ", point) for point in visited[name, "READ"]]
     sweep(servers, deeds[name], every if ALL else spaced(every, 2), bench)
+
+
+@pytest.mark.parametrize("name", ["edited", "gc", "pull"])
+def test_a_spritefile_that_cannot_be_looked_for_is_an_error(
+    name: str, servers: Servers, deeds: dict[str, Deed], visited: dict[tuple[str, str], list[Point]], bench: Path
+) -> None:
+    looks = [point for point in visited[name, "READ"] if point.path.endswith("spritefile.toml")]
+    sweep(servers, deeds[name], [("READ", point) for point in looks[:3]], bench)
