@@ -128,7 +128,7 @@ def keep_to_budget(project: Project, decided: Plan) -> list[str]:
     if (budget.hours is None and budget.price is None) or all(project.stages[kind].device == "cpu" for kind in ran):
         return []
     cost = estimate(project, decided)
-    spent = {device: hours for device, (hours, _) in cost.hours.items()}
+    spent = {device: hours for device, (hours, _) in cost.hours.items() if device != "cpu"}
     for row in cost.rows:
         if row.stated is not None:
             spent[row.stated.gpu] = spent.get(row.stated.gpu, 0.0) + row.actions * row.stated.hours[1]
@@ -150,12 +150,12 @@ def keep_to_budget(project: Project, decided: Plan) -> list[str]:
             "this build would cost more than [budget] allows",
             where=project.spritefile.files[0].path,
             facts=over,
-            hint="spritebuild plan --cost says what it is made of; build fewer targets, or say --yes-expensive",
+            hint="`spritebuild plan --cost` says what it is made of; build fewer targets, or say build --yes-expensive",
         )
     unknown = sum(row.actions for row in cost.rows if row.accelerator and row.seconds is None and row.stated is None)
     dark = [f"what {unknown:,} of its actions take: say [cost.rates]"] if unknown else []
     if budget.price is not None:
-        free = sorted(device for device in spent if device not in hour and device != "cpu")
+        free = sorted(device for device in spent if device not in hour)
         dark += [f"the price of {device or 'a device unnamed'}: say [cost.providers]" for device in free]
     return dark
 

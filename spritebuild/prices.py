@@ -12,6 +12,7 @@ from typing import Any
 from spritebuild.errors import UsageError
 
 SHIPPED = Path(__file__).with_suffix(".toml")
+VENDORS = {"nvidia", "geforce", "tesla", "amd", "radeon", "intel"}  # words that tell no GPU from another
 Range = tuple[float, float]
 
 
@@ -46,8 +47,8 @@ class Prices:
 
     def of(self, device: str) -> list[Offer]:
         """The offers for a device as it calls itself, such as NVIDIA A100-SXM4-40GB; for A100, those for any A100."""
-        words = _words(device)
-        exact = [offer for offer in self.offers if _words(offer.gpu) <= words]
+        words = _words(device) - VENDORS
+        exact = [offer for offer in self.offers if _words(offer.gpu) - VENDORS <= words]
         return exact or [offer for offer in self.offers if words and words <= _words(offer.gpu)]
 
 

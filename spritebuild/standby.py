@@ -27,6 +27,9 @@ MINUTES = "SPRITEBUILD_STANDBY"  # how long the process stays after the last com
 USUAL_MINUTES = 10.0  # where somebody works at a terminal
 COMMANDS = ("build", "check", "plan", "why")
 INHERITED = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_")  # read when a process starts
+FORGOTTEN = (signal.SIGINT, signal.SIGQUIT)  # shells ignore them in what runs in the background
+ANSWER = 2.0  # seconds within which a process that stands by says that it is there
+OPENED = ("/dev/fd/", "/dev/std", "/dev/tty", "/proc/self/")  # what is another thing in another process
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,10 +60,16 @@ def likeness() -> str:
     os.umask(umask)
     rights = [os.getresuid(), os.getresgid(), os.getgroups(), umask]
     limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
-    share = [limits, os.getpriority(os.PRIO_PROCESS, 0), sorted(os.sched_getaffinity(0))]
-    with open("/proc/self/cgroup") as file:
-        place = [file.read(), *(os.readlink(f"/proc/self/ns/{name}") for name in sorted(os.listdir("/proc/self/ns")))]
-    return json.dumps([python, sorted(environ.items()), rights, share, place])
+    share = [limits, os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), sorted(os.sched_getaffinity(0))]
+    place = [os.readlink(f"/proc/self/ns/{name}") for name in sorted(os.listdir("/proc/self/ns"))]
+    for name in ("cgroup", "oom_score_adj"):
+        with open(f"/proc/self/{name}") as file:
+            place.append(file.read())
+    with open("/proc/self/status") as file:
+        told = dict(line.split(":", 1) for line in file)
+    ignored = int(told["SigIgn"], 16) & ~sum(1 << number - 1 for number in FORGOTTEN)
+    kept = [told.get(name) for name in ("SigBlk", "NoNewPrivs", "Seccomp", "CapEff", "CapPrm", "CapBnd")]
+    return json.dumps([python, sorted(environ.items()), rights, share, place, ignored, kept])
 
 
 def ask(arguments: Sequence[str]) -> int | None:
@@ -74,22 +83,24 @@ def ask(arguments: Sequence[str]) -> int | None:
 
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
         try:
+            connection.settimeout(ANSWER)
             connection.connect(sockets.place(likeness()))
-            _hand_over(connection, arguments)
-            pid = answers.readline()
-        except OSError:
-            return None  # there is none, or it ended meanwhile
-        if not pid:
-            return None
+            pid = int(answers.readline())
+        except (OSError, ValueError):
+            return None  # there is none, or it has just ended, or it does not answer
         code = b""
-        with _handed_on(int(pid)), contextlib.suppress(OSError):
+        with _handed_on(pid) as signals, contextlib.suppress(OSError):
+            connection.settimeout(None)
+            _hand_over(connection, arguments)
             code = answers.readline()
             answers.read()  # until it has ended
-    if not code:
-        from spritebuild.errors import MachineError
+    if code:
+        return int(code)
+    if signals:
+        return 128 + signals[-1]
+    from spritebuild.errors import MachineError
 
-        raise MachineError("the process that stood by was killed", hint="run the command again")
-    return int(code)
+    raise MachineError("the process that stood by was killed", hint="run the command again")
 
 
 def _hand_over(connection: socket.socket, arguments: Sequence[str]) -> None:
@@ -114,7 +125,7 @@ def start(arguments: Sequence[str]) -> None:
         return
     with contextlib.suppress(OSError):
         place = sockets.place(likeness(), make=True)
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "spritebuild.cli.standby", place, str(stay)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -122,18 +133,25 @@ def start(arguments: Sequence[str]) -> None:
             cwd="/",
             start_new_session=True,
         )
+        process.returncode = 0  # it is nobody's to wait for
 
 
 def _may(arguments: Sequence[str]) -> bool:
-    served = bool(arguments) and arguments[0] in COMMANDS and sys.platform == "linux"
-    return served and minutes(os.environ, terminal=True) > 0
+    """Whether a command is one that another process can run; that needs all three streams."""
+    if not arguments or arguments[0] not in COMMANDS or sys.platform != "linux":
+        return False
+    if None in (sys.stdin, sys.stdout, sys.stderr) or any(name in word for word in arguments for name in OPENED):
+        return False
+    return minutes(os.environ, terminal=True) > 0
 
 
 @contextlib.contextmanager
-def _handed_on(pid: int) -> Iterator[None]:
-    """Hand signals on to a process and, where they stop this one, to its group."""
+def _handed_on(pid: int) -> Iterator[list[int]]:
+    """Hand signals on to a process and, where they stop this one, to its group; gives those that ended it, perhaps."""
+    ended: list[int] = []
 
     def hand_on(number: int, frame: Any) -> None:
+        ended.append(number)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             os.killpg(pid, signal.SIGCONT)
@@ -150,7 +168,7 @@ def _handed_on(pid: int) -> Iterator[None]:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
-        yield
+        yield ended
     finally:
         for number, old in before.items():
             signal.signal(number, old)

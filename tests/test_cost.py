@@ -16,6 +16,7 @@ from spritebuild.cli.costs import data, lines
 from spritebuild.cost import DECLARED, NOTHING, OTHER, SAME, Cost, Sample, estimate
 from spritebuild.errors import UsageError
 from spritebuild.plan import plan, targets
+from spritebuild.prices import Offer, Prices
 from spritebuild.project import opened
 
 A100 = "NVIDIA A100-SXM4-40GB"
@@ -215,6 +216,20 @@ def test_a_changed_sprite_is_held_to_the_budget_too(dreams: Project) -> None:
     for hours, prompt, code in ((0.9, "full moon", 2), (1, "new moon", 0), (1, "half moon", 0)):
         dreams.edit("budget", {"hours": hours}).edit("sprites.moon.prompt", prompt)
         assert dreams.cli("build").returncode == code
+
+
+def test_a_cpu_in_a_gpus_place_is_not_held_to_the_budget(dreams: Project) -> None:
+    dreams.build()
+    assert dreams.edit("budget", {"hours": 0, "price": 0}).cli("build", "--rebuild").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("device", "prices"),
+    [("A100", 2), ("NVIDIA A100", 2), ("NVIDIA A100-SXM4-40GB", 1), ("NVIDIA H100 80GB HBM3", 0), ("", 0), ("cpu", 0)],
+)
+def test_prices_are_those_of_every_gpu_that_is_meant(device: str, prices: int) -> None:
+    offers = (Offer("x", "A100 40GB", (1, 1)), Offer("y", "A100 80GB", (2, 2)))
+    assert len(Prices("today", "us", "USD", offers, {}).of(device)) == prices
 
 
 @pytest.mark.parametrize("said", [{"hours": -1}, {"price": "much"}, {"dollars": 3}])

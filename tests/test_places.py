@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -145,6 +146,28 @@ def test_a_connection_is_kept_for_whoever_asks_next(tmp_path: Path, monkeypatch:
         subprocess.run([*options, "-O", "exit", host], capture_output=True, check=True)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none" / "such"))
         assert [connections(), connections()] == [3, 4]  # a folder of one's own is what it takes
+
+
+@pytest.mark.parametrize(
+    ("configured", "command", "kept"),
+    [
+        ("", "", True),
+        ("ControlPath ~/.ssh/%C", "", False),
+        ("ControlMaster auto\nControlPath ~/.ssh/%C", "", False),
+        ("", "-o ControlMaster=no", False),
+        ("", "-S none", True),
+    ],
+)
+def test_who_says_how_connections_are_shared_is_heard(
+    configured: str, command: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("ssh") is None:
+        pytest.skip("no ssh is installed")
+    (tmp_path / "config").write_text(f"Host *\n{configured}\n")
+    monkeypatch.setenv(sftp.COMMAND, f"ssh -F {tmp_path / 'config'} {command}")
+    place = sftp.at({"url": "ssh://host/x"})
+    assert place is not None
+    assert any(word.startswith("ControlPersist=") for word in place.command) == kept
 
 
 def test_what_only_dvc_understands_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

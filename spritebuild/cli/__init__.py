@@ -83,10 +83,8 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Terminated(Interrupted):
-    """SIGTERM: as Ctrl-C, with the exit code that supervisors expect."""
-
-    exit_code = 143
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: wherever it comes, as Ctrl-C, but for the exit code, which is what supervisors expect."""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -110,14 +108,21 @@ def run(arguments: Sequence[str]) -> int:
     gc.set_threshold(GARBAGE, 50, 50)  # by default a quarter of a large project's loading is looking for garbage
     try:
         ended = cli.main(list(arguments), prog_name="spritebuild", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while what goes wrong can still be told
         code = ended if isinstance(ended, int) else 0  # click returns what Exit was raised with
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = 2
-    except (KeyboardInterrupt, click.Abort):
-        code = report(Interrupted("interrupted; everything finished so far is stored"), arguments)
+    except (KeyboardInterrupt, click.Abort) as stop:  # click makes its own of the first
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+        terminated = Terminated in (type(stop), type(stop.__cause__))
+        what = "terminated" if terminated else "interrupted"
+        code = report(Interrupted(f"{what}; everything finished so far is stored"), arguments)
+        code = 143 if terminated else code
     except SpritebuildError as error:
         code = report(error, arguments)
     except BrokenPipeError:
@@ -157,4 +162,8 @@ def _color() -> bool | None:
 
 
 def _terminate(signum: int, frame: Any) -> NoReturn:
-    raise Terminated("terminated; everything finished so far is stored")
+    raise Terminated
+
+
+def _leave(signum: int, frame: Any) -> NoReturn:
+    os._exit(128 + signum)  # who asks twice does not wait for threads that end by themselves

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spritebuild.cli import Terminated
 from spritebuild.cli.options import find, spritefile_option
 from spritebuild.cli.pages import announce, opened_at
 from spritebuild.cli.progress import say, status_for
@@ -51,6 +52,8 @@ def review(patterns: tuple[str, ...], file: Path | None, port: int, no_browser: 
         announce(server, assets, "Ctrl-C ends the review", browser=not no_browser)
         try:
             server.serve_forever()
+        except Terminated:
+            raise
         except KeyboardInterrupt:
             click.echo(err=True)
         finally:

@@ -122,6 +122,7 @@ def _serve(connection: socket.socket) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setpgid(0, 0)
+    connection.sendall(b"%d\n" % os.getpid())
     head, files, _, _ = socket.recv_fds(connection, 4, 4)
     with connection.makefile("rb") as stream:
         said = json.loads(stream.read(int.from_bytes(head, "big")))
@@ -138,27 +139,37 @@ def _serve(connection: socket.socket) -> NoReturn:
     sys.path[:] = said["path"]
     sys.argv = [said["program"], *said["arguments"]]
     threading.Thread(target=_die_with, args=(connection,), daemon=True).start()
-    connection.sendall(b"%d\n" % os.getpid())
-    try:
-        code = cli.run(said["arguments"])
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.main_thread():
-            thread.join()
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    code = _run(said["arguments"])
     with contextlib.suppress(OSError):
         connection.sendall(b"%d\n" % code)
     os._exit(code)  # to take down all that is loaded would be to copy it first
 
 
+def _run(arguments: list[str]) -> int:
+    """Run a command to the end of its threads, as the interpreter would; the exit code."""
+    try:
+        code = cli.run(arguments)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt as stop:
+        code = 143 if isinstance(stop, cli.Terminated) else 130
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    for number in standby.HANDED_ON:
+        signal.signal(number, signal.SIG_IGN)  # it has ended
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    return code
+
+
 def _opened(number: int, old: Any) -> Any:
     """A stream of this process, opened as Python does."""
-    raw: Any = os.fdopen(number, "rb" if number == 0 else "wb", closefd=False)
+    buffered = 0 if old.write_through and number else -1
+    raw: Any = os.fdopen(number, "rb" if number == 0 else "wb", buffered, closefd=False)
     lines = number == 2 or os.isatty(number)
     return io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=lines, write_through=old.write_through)
 
@@ -166,7 +177,8 @@ def _opened(number: int, old: Any) -> Any:
 def _die_with(connection: socket.socket) -> None:
     """End at once, with all children, when who asked is gone."""
     with contextlib.suppress(OSError):
-        connection.recv(1)
+        while connection.recv(1):
+            pass
     os.killpg(0, signal.SIGKILL)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from spritebuild.build import Request, build_held
 from spritebuild.crew import Crew
-from spritebuild.errors import Interrupted, SpritebuildError, Superseded
+from spritebuild.errors import SpritebuildError, Superseded
 from spritebuild.plan import plan, targets
 from spritebuild.project import Project, held, of_quality
 from spritebuild.spritefile.tiers import Quality
@@ -114,8 +114,6 @@ class Watch:
                 self.told = ""
         except Superseded:
             return
-        except Interrupted:
-            raise
         except SpritebuildError as error:
             self.sheet.broken(error)
             if str(error) != self.told:
@@ -175,7 +173,7 @@ def drafts(project: Project, request: Request, status: Status, sheet: Sheet) -> 
     sheet.drafting(True)
     try:
         build_held(draft, replace(request, targets=tuple(sorted(wanted)), quality=DRAFT), sheet, started)
-    except Interrupted:
+    except Superseded:
         raise
     except SpritebuildError:
         pass

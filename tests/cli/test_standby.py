@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from projects import ISLAND, Project
+from projects import ISLAND, PAINT, Project
 
 from spritebuild import standby
 
@@ -199,7 +199,7 @@ def hold(terminal: Terminal, folder: Path) -> Path:
     return flag
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_are_handed_on(terminal: Terminal, tmp_path: Path, number: signal.Signals, code: int) -> None:
     terminal.leave_one()
     flag = hold(terminal, tmp_path)
@@ -207,7 +207,7 @@ def test_signals_are_handed_on(terminal: Terminal, tmp_path: Path, number: signa
     until((tmp_path / "flag.pid").exists)
     process.send_signal(number)
     assert process.wait(60) == code
-    assert "everything finished so far is stored" in terminal.said.read_text()
+    assert number == signal.SIGHUP or "everything finished so far is stored" in terminal.said.read_text()
     flag.unlink()
     assert terminal.say("build", HELD=str(flag)).returncode == 0
 
@@ -329,6 +329,91 @@ def test_asking_loads_nothing_of_the_engine(terminal: Terminal) -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
     assert loaded == "[]\n"
+
+
+POOL = """
+    def run(self, action, context):
+        global POOL
+        from concurrent.futures import ThreadPoolExecutor
+
+        POOL = ThreadPoolExecutor(2)
+        POOL.submit(int, "3").result()
+"""
+
+
+def test_threads_that_wait_for_work_do_not_keep_it(terminal: Terminal) -> None:
+    terminal.project.stage("paint", PAINT.replace("    def run(self, action, context):", POOL, 1))
+    terminal.leave_one()
+    assert terminal.say("build", "--rebuild").returncode == 0
+
+
+def test_a_stage_that_exits_ends_the_command_as_it_would(terminal: Terminal) -> None:
+    terminal.leave_one()
+    exits = PAINT.replace(
+        "    def run(self, action, context):", "    def run(self, action, context):\n        raise SystemExit(7)"
+    )
+    terminal.project.stage("paint", exits)
+    theirs, own = terminal.say("build"), terminal.say("build", **{standby.MINUTES: "0"})
+    assert theirs.returncode == own.returncode and "stood by" not in theirs.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_has_no_place_is_an_error(terminal: Terminal, unbuffered: str) -> None:
+    terminal.environment["PYTHONUNBUFFERED"] = unbuffered
+    terminal.leave_one()
+    command = [sys.executable, "-m", "spritebuild", "plan", "--rebuild"]
+    for minutes in ("1", "0"):
+        environment = {**os.environ, **terminal.environment, standby.MINUTES: minutes}
+        with Path("/dev/full").open("wb") as full:
+            told = subprocess.run(
+                command, cwd=terminal.project.root, env=environment, stdout=full, stderr=subprocess.PIPE
+            )
+        assert told.returncode == 5 and b"stdout cannot be written to" in told.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_stream_that_is_closed_is_no_matter(terminal: Terminal, closed: str) -> None:
+    terminal.leave_one()
+    for arguments in ("build", "build --rebuild -q", "plan --rebuild -q" if closed == ">&-" else "plan"):
+        command = f"exec {sys.executable} -m spritebuild {arguments} {closed}"
+        codes = []
+        for minutes in ("1", "0"):
+            environment = {**os.environ, **terminal.environment, standby.MINUTES: minutes}
+            told = subprocess.run(
+                command, cwd=terminal.project.root, env=environment, shell=True, capture_output=True, timeout=60
+            )
+            codes.append(told.returncode)
+        assert codes[0] == codes[1]
+
+
+def test_one_that_does_not_answer_is_not_waited_for(terminal: Terminal) -> None:
+    stands = terminal.leave_one()
+    os.kill(stands, signal.SIGSTOP)
+    terminal.project.edit("sprites.potion.prompt", "blue potion")
+    assert "ran 1 paint" in terminal.say("build").stderr
+    os.kill(stands, signal.SIGCONT)
+    assert "nothing to do" in terminal.say("build").stderr
+
+
+def test_files_by_number_are_this_process_own(terminal: Terminal) -> None:
+    terminal.leave_one()
+    command = f"{sys.executable} -m spritebuild build --rebuild -q --profile >(wc -c)"
+    told = subprocess.run(
+        ["bash", "-c", f"{command}; wait"],
+        cwd=terminal.project.root,
+        env={**os.environ, **terminal.environment},
+        capture_output=True,
+    )
+    assert told.returncode == 0 and int(told.stdout) > 100
+
+
+def test_who_ignores_hangups_is_not_alike(terminal: Terminal) -> None:
+    stands = terminal.leave_one()
+    environment = {**os.environ, **terminal.environment}
+    command = f"trap '' HUP; exec {sys.executable} -m spritebuild build --rebuild -q"
+    assert subprocess.run(["bash", "-c", command], cwd=terminal.project.root, env=environment).returncode == 0
+    until(lambda: len(terminal.pids()) == 2)
+    assert stands in terminal.pids()
 
 
 def test_projects_are_the_same_to_it(terminal: Terminal, tmp_path: Path) -> None:

@@ -60,15 +60,24 @@ def at(said: Mapping[str, str]) -> Sftp | None:
         command += ["-p", str(port)]
     if keyfile := said.get("keyfile"):
         command += ["-i", os.path.expanduser(keyfile), "-o", "IdentitiesOnly=yes"]
-    command += _sharing(" ".join([*command, url.hostname]))
+    command += _sharing(command, url.hostname)
     return Sftp([*command, "-s", url.hostname, "sftp"], unquote(url.path) or ".")
 
 
-def _sharing(name: str) -> list[str]:
-    """Options by which ssh keeps a connection of this name for a while: to make one takes longer than a small pull."""
+def _sharing(command: list[str], host: str) -> list[str]:
+    """Options by which ssh keeps a connection for a while: to make one takes longer than a small pull.
+
+    There are none where the user has said how connections are shared, or where no folder is this user's alone.
+    """
+    if "control" in os.environ.get(COMMAND, "").lower():
+        return []
     try:
-        place = sockets.place(name, make=True)
-    except OSError:
+        place = sockets.place(" ".join([*command, host]), make=True)
+        told = subprocess.run([*command, "-G", host], capture_output=True, timeout=TIMEOUT, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    said = {line.partition(b" ")[0].lower(): line.partition(b" ")[2] for line in told.splitlines()}
+    if said.get(b"controlmaster") != b"false" or said.get(b"controlpath", b"none") != b"none":
         return []
     if place.split() != [place] or '"' in place:
         return []  # ssh would take it for several words
