@@ -81,17 +81,21 @@ def ask(arguments: Sequence[str]) -> int | None:
         return None
     import socket
 
-    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+        answers = stack.enter_context(connection.makefile("rb"))
         try:
             connection.settimeout(ANSWER)
             connection.connect(sockets.place(likeness()))
             pid = int(answers.readline())
+            folder = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, folder)
         except (OSError, ValueError):
             return None  # there is none, or it has just ended, or it does not answer
         code = b""
         with _handed_on(pid) as signals, contextlib.suppress(OSError):
             connection.settimeout(None)
-            _hand_over(connection, arguments)
+            _hand_over(connection, arguments, folder)
             code = answers.readline()
             answers.read()  # until it has ended
     if code:
@@ -103,18 +107,14 @@ def ask(arguments: Sequence[str]) -> int | None:
     raise MachineError("the process that stood by was killed", hint="run the command again")
 
 
-def _hand_over(connection: socket.socket, arguments: Sequence[str]) -> None:
-    """Send what a command is run with, and this process's streams and folder."""
+def _hand_over(connection: socket.socket, arguments: Sequence[str], folder: int) -> None:
+    """Send what a command is run with: this process's streams, its folder as a descriptor, and the rest as JSON."""
     from socket import send_fds
 
     said = {"arguments": list(arguments), "program": sys.argv[0], "path": sys.path, "environ": dict(os.environ)}
     data = json.dumps(said).encode()
-    folder = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        send_fds(connection, [len(data).to_bytes(4, "big")], [0, 1, 2, folder])
-        connection.sendall(data)
-    finally:
-        os.close(folder)
+    send_fds(connection, [len(data).to_bytes(4, "big")], [0, 1, 2, folder])
+    connection.sendall(data)
 
 
 def start(arguments: Sequence[str]) -> None:
