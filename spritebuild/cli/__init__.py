@@ -117,12 +117,12 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         code = 2
     except (KeyboardInterrupt, click.Abort) as stop:  # click makes its own of the first
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _leave)
+        _hear(signal.SIG_IGN)
         terminated = Terminated in (type(stop), type(stop.__cause__))
         what = "terminated" if terminated else "interrupted"
         code = report(Interrupted(f"{what}; everything finished so far is stored"), arguments)
         code = 143 if terminated else code
+        _hear(_leave)
     except SpritebuildError as error:
         code = report(error, arguments)
     except BrokenPipeError:
@@ -163,6 +163,11 @@ def _color() -> bool | None:
 
 def _terminate(signum: int, frame: Any) -> NoReturn:
     raise Terminated
+
+
+def _hear(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _leave(signum: int, frame: Any) -> NoReturn:
